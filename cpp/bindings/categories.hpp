@@ -1,0 +1,9 @@
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace loadcore::bindings {
+
+void bind_histogram(pybind11::module_& module);
+
+}  // namespace loadcore::bindings

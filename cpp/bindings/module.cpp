@@ -1,0 +1,6 @@
+#include "categories.hpp"
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "The C++ core of loadcore; use the loadcore package, not this module";
+  loadcore::bindings::bind_histogram(module);
+}
