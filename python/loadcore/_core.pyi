@@ -1,12 +1,160 @@
+"""The C++ core. Times are integers in nanoseconds here; the package turns them into seconds."""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypedDict
+
+class PlanError(ValueError):
+    """A plan that cannot be carried out; `args` is (field, sentence)."""
+
+class RunError(RuntimeError):
+    """Something sound that could not be carried out here."""
+
 class Histogram:
     def __init__(self) -> None: ...
     def record(self, value_ns: int, count: int = 1) -> None: ...
     def merge(self, other: Histogram) -> None: ...
     def value_at_percentile(self, percentile: float) -> int: ...
     def mean(self) -> float: ...
+    def stddev(self) -> float: ...
+    def encode(self) -> bytes:
+        """The HdrHistogram V2 payload with its header, not compressed."""
+    @staticmethod
+    def decode(data: bytes) -> Histogram: ...
+    def buckets(self) -> list[tuple[int, int, int]]:
+        """(lowest ns, highest ns, count) of every bucket that holds something, ascending."""
     @property
     def count(self) -> int: ...
     @property
     def min(self) -> int: ...
     @property
     def max(self) -> int: ...
+
+class Counts(TypedDict):
+    """The accounting of the contract: scheduled = sent + dropped + unsent, and
+    sent = completed + connect + timeout + reset + protocol."""
+
+    scheduled: int
+    sent: int
+    completed: int
+    dropped: int
+    unsent: int
+    connect: int
+    timeout: int
+    reset: int
+    protocol: int
+    status: int
+
+class IntervalRow(TypedDict):
+    start_ns: int
+    length_ns: int
+    scheduled: int
+    sent: int
+    completed: int
+    connect: int
+    timeout: int
+    reset: int
+    protocol: int
+    status: int
+    bytes_sent: int
+    bytes_received: int
+    latency: bytes
+    service: bytes
+    send_lag: bytes
+
+class ThreadRow(TypedDict):
+    cpu_ns: int
+    wall_ns: int
+    connections: int
+    sent: int
+    late_p50_ns: int
+    late_p99_ns: int
+    late_max_ns: int
+
+class Progress(TypedDict):
+    phase: str  # "connecting", "warmup", "running", "draining", "done"
+    elapsed_ns: int
+    remaining_ns: int | None
+    counts: Counts
+    rate_rps: float  # completed a second over the last whole interval
+    p50_ns: int  # of the last whole interval
+    p99_ns: int
+
+class Result(TypedDict):
+    outcome: str  # "completed", "stopped", "unreachable"
+    reason: str  # of "unreachable": what the last attempt to connect said
+    started_unix_ns: int
+    duration_ns: int
+    counts: Counts
+    warmup_counts: Counts
+    status_codes: dict[int, int]
+    bytes_sent: int
+    bytes_received: int
+    connects: int
+    latency: Histogram
+    service: Histogram
+    send_lag: Histogram
+    generator_late: Histogram
+    blocked: Histogram
+    intervals: list[IntervalRow]
+    threads: list[ThreadRow]
+    verdict: str
+    reasons: list[str]
+
+class Engine:
+    """One load run. Its threads never touch Python."""
+
+    def __init__(
+        self,
+        *,
+        url: str,
+        name: str = "request",
+        method: str = "GET",
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+        rate_rps: float | None = None,
+        requests: int | None = None,
+        duration_ns: int | None = None,
+        warmup_ns: int = 0,
+        think_time_ns: int = 0,
+        drop_after_ns: int | None = None,
+        connections: int = 64,
+        threads: int = 1,
+        timeout_ns: int = 10_000_000_000,
+        connect_timeout_ns: int = 5_000_000_000,
+        interval_ns: int = 1_000_000_000,
+    ) -> None:
+        """Checks the plan; raises PlanError."""
+    def start(self) -> None:
+        """Starts the threads and returns."""
+    def stop(self, drain_ns: int | None = None) -> None:
+        """Starts nothing new; outstanding answers are waited for, up to the request timeout or
+        `drain_ns` if that is given."""
+    def wait(self, timeout_ns: int | None = None) -> bool:
+        """True once the run is over. Lets Ctrl-C through (raises KeyboardInterrupt)."""
+    def progress(self) -> Progress: ...
+    def result(self) -> Result:
+        """Of a run that is over."""
+
+class Service:
+    """The likes service on threads of its own."""
+
+    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, threads: int = 1) -> None:
+        """Listens; raises PlanError for the arguments and RunError for a port in use."""
+    @property
+    def port(self) -> int: ...
+    @property
+    def url(self) -> str: ...
+    def stop(self, drain_ns: int = 5_000_000_000) -> bool:
+        """Drains, then stops; False if connections had to be cut off. Safe to call twice."""
+    def wait(self, timeout_ns: int | None = None) -> bool:
+        """True once it has stopped. Lets Ctrl-C through."""
+    def stats(self) -> Mapping[str, Any]:
+        """Counts so far: requests by route and status, connections, users, likes."""
+    def __enter__(self) -> Service: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
