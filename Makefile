@@ -1,27 +1,83 @@
-# make demo and make test are all that a new machine needs; see README.md.
+# `make demo` and `make test` are all that a new machine needs; README.md says what they install.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
-VENV := .venv
-BIN := $(VENV)/bin
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+MAKEFLAGS += --no-print-directory
 
-.PHONY: setup build test test-cpp test-py clean
+# Everything runs out of .venv, whatever Python the shell around it has set up.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+unexport PYTHONPATH PYTHONHOME
+export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 
-setup:
-	@tools/setup
+CXX_FILES = find cpp tests -name '*.[ch]pp' -print0
 
-build: setup
-	@pip install --quiet --no-build-isolation --no-deps -e .
+.PHONY: help demo test check setup build build-demo lint format types test-unit test-py test-cpp \
+        asan tsan tidy test-install bench lock clean
 
-test: build test-cpp test-py
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
-test-cpp: setup
-	@cmake -S cpp --preset release >build/configure-release.log || { cat build/configure-release.log; exit 1; }
-	@cmake --build build/release
-	@ctest --test-dir build/release --output-on-failure
+demo: build-demo ## install what is missing, build, start the likes service, drive it, report.html
+	@loadcore demo
 
-test-py: build
-	@pytest
+test: check test-cpp asan tsan test-py test-install tidy ## all that CI runs
 
-clean:
-	rm -rf build $(VENV)
+check: build lint types test-unit ## formats, linters, types, arrows and unit tests: minutes
+
+setup: ## .venv with what the tests need
+	@tools/setup test
+
+build: setup ## build the extension in place, into .venv
+	@python -m pip install --quiet --no-build-isolation --no-deps -e .
+
+build-demo: # the same with no more than a user needs
+	@tools/setup demo
+	@python -m pip install --quiet --no-build-isolation --no-deps -e .
+
+lint: setup ## clang-format and ruff, changing nothing
+	@$(CXX_FILES) | xargs -0 clang-format --dry-run -Werror
+	@ruff check --quiet .
+	@ruff format --check --quiet .
+
+format: setup ## clang-format and ruff, in place
+	@$(CXX_FILES) | xargs -0 clang-format -i
+	@ruff check --quiet --fix .
+	@ruff format --quiet .
+
+types: setup ## mypy, strict
+	@mypy
+
+test-unit: build ## the unit tests, the arrows among them
+	@python -m pytest -q tests/unit
+
+test-py: build ## all Python tests
+	@python -m pytest
+
+test-cpp: setup ## the C++ tests, release build
+	@tools/test-cpp release
+
+asan: setup ## the C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/test-cpp asan-ubsan
+
+tsan: setup ## the C++ tests under ThreadSanitizer
+	@tools/test-cpp tsan
+
+test-install: setup ## sdist, then `pip install` of it into a venv of its own, then a run there
+	@tools/test-install
+
+tidy: setup ## clang-tidy over the C++ sources; unchanged files are not looked at again
+	@cmp -s .clang-tidy build/tidy/.clang-tidy || rm -rf build/tidy
+	@cmake -S cpp --preset tidy -Dpybind11_DIR="$$(python -m pybind11 --cmakedir)" >build/tidy.log \
+	  || { cat build/tidy.log; exit 1; }
+	@cp .clang-tidy build/tidy/.clang-tidy
+	@cmake --build build/tidy -- -k 0
+
+bench: build ## loadcore against wrk, oha, hey, k6, Locust and nginx: the table in docs/benchmarks.md
+	@python tests/bench/run.py
+
+lock: ## write the pins anew from pyproject.toml; LOCK=--upgrade moves them to the newest
+	@tools/lock $(LOCK)
+
+clean: ## remove what was built, .venv included
+	rm -rf build .venv dist report.html .mypy_cache .ruff_cache .pytest_cache .hypothesis
