@@ -1,102 +1,142 @@
 #include "loadcore/histogram/histogram.hpp"
 
-#include <algorithm>
-#include <bit>
 #include <cmath>
+#include <new>
+#include <numeric>
 
 namespace loadcore::histogram {
 namespace {
 
-// Three significant digits need 2 * 10^3 sub-buckets, rounded up to a power of two. Every bucket
-// after the first shares its lower half with the one before, so only its upper half is stored.
-constexpr int sub_bucket_bits = 11;
-constexpr std::int64_t sub_bucket_count = std::int64_t{1} << sub_bucket_bits;
-constexpr std::int64_t sub_bucket_half = sub_bucket_count / 2;
-
-constexpr int bucket_of(std::int64_t value) noexcept {
-  return std::bit_width(static_cast<std::uint64_t>(value | (sub_bucket_count - 1))) - sub_bucket_bits;
+// Both sides are at most count_max, half of what the type holds, so the sum itself cannot wrap.
+constexpr std::uint64_t saturating_add(std::uint64_t left, std::uint64_t right) noexcept {
+  return std::min(left + right, Histogram::count_max);
 }
 
-constexpr std::size_t index_in_range(std::int64_t value) noexcept {
-  const int bucket = bucket_of(value);
-  return static_cast<std::size_t>(bucket * sub_bucket_half + (value >> bucket));
-}
-
-constexpr int buckets = bucket_of(Histogram::highest_ns) + 1;
-constexpr std::size_t size = static_cast<std::size_t>((buckets + 1) * sub_bucket_half);
-
-constexpr int bucket_at(std::size_t index) noexcept {
-  return std::max(0, static_cast<int>(index / sub_bucket_half) - 1);
+// Which observation, counted from 1 in ascending order, stands at `percentile`. Not for 0 of them.
+std::uint64_t rank_at(double percentile, std::uint64_t total) noexcept {
+  // One step down first, as HdrHistogram does: 99.9 has no exact double, and the ceiling of a
+  // product a hair above a whole number would ask for one observation too many.
+  const double asked = std::min(std::nextafter(percentile, 0.0), 100.0);
+  if (!(asked > 0.0)) return 1;  // a NaN also ends here
+  const double rank = std::ceil(asked * static_cast<double>(total) / 100.0);
+  // The largest totals have no exact double either: one may have been rounded up beyond itself.
+  if (rank >= static_cast<double>(total)) return total;
+  return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(rank));
 }
 
 }  // namespace
 
-Histogram::Histogram() : counts_(size) {}
-
-std::size_t Histogram::index_of(std::int64_t value_ns) noexcept {
-  return index_in_range(std::clamp<std::int64_t>(value_ns, 0, highest_ns));
+Histogram::Histogram()
+    : counts_(static_cast<std::uint64_t*>(std::calloc(buckets.size(), sizeof(std::uint64_t)))) {
+  if (!counts_) throw std::bad_alloc();
 }
 
-std::int64_t Histogram::lowest_of(std::size_t index) noexcept {
-  const int bucket = bucket_at(index);
-  return (static_cast<std::int64_t>(index) - bucket * sub_bucket_half) << bucket;
-}
+Histogram::Histogram(const Histogram& other) : Histogram() { merge(other); }
 
-std::int64_t Histogram::highest_of(std::size_t index) noexcept {
-  return lowest_of(index) + (std::int64_t{1} << bucket_at(index)) - 1;
+Histogram& Histogram::operator=(const Histogram& other) {
+  if (this == &other) return *this;
+  if (!counts_) return *this = Histogram(other);
+  reset();
+  merge(other);
+  return *this;
 }
 
 void Histogram::record(std::int64_t value_ns, std::uint64_t count) noexcept {
-  counts_[index_of(value_ns)] += count;
-  total_ += count;
+  if (count == 0) return;
+  const std::size_t index = index_of(value_ns);
+  count = std::min(count, count_max);
+  counts_[index] = saturating_add(counts_[index], count);
+  total_ = saturating_add(total_, count);
+  first_ = std::min(first_, index);
+  last_ = std::max(last_, index);
 }
 
 void Histogram::merge(const Histogram& other) noexcept {
-  for (std::size_t index = 0; index < size; ++index) counts_[index] += other.counts_[index];
-  total_ += other.total_;
+  for (std::size_t index = other.first_; index <= other.last_; ++index) {
+    if (other.counts_[index] == 0) continue;
+    counts_[index] = saturating_add(counts_[index], other.counts_[index]);
+  }
+  total_ = saturating_add(total_, other.total_);
+  first_ = std::min(first_, other.first_);
+  last_ = std::max(last_, other.last_);
 }
 
 void Histogram::reset() noexcept {
-  std::ranges::fill(counts_, 0);
+  for (std::size_t index = first_; index <= last_; ++index) counts_[index] = 0;
   total_ = 0;
+  first_ = buckets.size();
+  last_ = 0;
 }
 
 std::int64_t Histogram::value_at_percentile(double percentile) const noexcept {
-  if (total_ == 0) return 0;
-  // One step down first, as HdrHistogram does: 99.9 has no exact double, and the ceiling of a
-  // product a hair above a whole number would ask for one observation too many.
-  const double asked = std::clamp(std::nextafter(percentile, 0.0), 0.0, 100.0);
-  const auto wanted = std::max<std::uint64_t>(
-      1, static_cast<std::uint64_t>(std::ceil(asked * static_cast<double>(total_) / 100.0)));
+  if (!(percentile > 0.0)) return min();
+  if (empty()) return 0;
+  const std::uint64_t rank = rank_at(percentile, total_);
   std::uint64_t seen = 0;
-  for (std::size_t index = 0; index < size; ++index) {
-    seen += counts_[index];
-    if (seen >= wanted) return highest_of(index);
+  std::size_t index = first_;
+  while ((seen += counts_[index]) < rank && index < last_) ++index;
+  return highest_of(index);
+}
+
+std::vector<std::int64_t> Histogram::values_at_percentiles(
+    std::span<const double> percentiles) const {
+  std::vector<std::int64_t> values(percentiles.size(), 0);
+  if (empty()) return values;
+  std::vector<std::size_t> order(percentiles.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  // Ranks are compared, not percentiles: those may be NaN, which no order holds.
+  std::ranges::sort(order, {}, [&](std::size_t at) { return rank_at(percentiles[at], total_); });
+  std::size_t index = first_;
+  std::uint64_t seen = counts_[index];
+  for (const std::size_t at : order) {
+    const std::uint64_t rank = rank_at(percentiles[at], total_);
+    while (seen < rank && index < last_) seen += counts_[++index];
+    values[at] = percentiles[at] > 0.0 ? highest_of(index) : min();
   }
-  return max();
+  return values;
+}
+
+std::uint64_t Histogram::count_between(std::int64_t low_ns, std::int64_t high_ns) const noexcept {
+  if (low_ns > high_ns) return 0;
+  const std::size_t end = std::min(index_of(high_ns), last_) + 1;
+  std::uint64_t sum = 0;
+  for (std::size_t index = std::max(index_of(low_ns), first_); index < end; ++index) {
+    sum = saturating_add(sum, counts_[index]);
+  }
+  return sum;
 }
 
 double Histogram::mean() const noexcept {
-  if (total_ == 0) return 0.0;
+  if (empty()) return 0.0;
   double sum = 0.0;
-  for (std::size_t index = 0; index < size; ++index) {
+  double weight = 0.0;  // not total_, which may have stopped at its limit
+  for (std::size_t index = first_; index <= last_; ++index) {
     if (counts_[index] == 0) continue;
-    const auto middle = lowest_of(index) + (std::int64_t{1} << bucket_at(index)) / 2;
-    sum += static_cast<double>(middle) * static_cast<double>(counts_[index]);
+    const auto count = static_cast<double>(counts_[index]);
+    sum += static_cast<double>(buckets.middle_of(index)) * count;
+    weight += count;
   }
-  return sum / static_cast<double>(total_);
+  return sum / weight;
 }
 
-std::int64_t Histogram::min() const noexcept {
-  const auto first = std::ranges::find_if(counts_, [](auto count) { return count != 0; });
-  return first == counts_.end() ? 0 : lowest_of(static_cast<std::size_t>(first - counts_.begin()));
+double Histogram::stddev() const noexcept {
+  if (empty()) return 0.0;
+  const double center = mean();
+  double sum = 0.0;
+  double weight = 0.0;
+  for (std::size_t index = first_; index <= last_; ++index) {
+    if (counts_[index] == 0) continue;
+    const double deviation = static_cast<double>(buckets.middle_of(index)) - center;
+    const auto count = static_cast<double>(counts_[index]);
+    sum += deviation * deviation * count;
+    weight += count;
+  }
+  return std::sqrt(sum / weight);
 }
 
-std::int64_t Histogram::max() const noexcept {
-  for (std::size_t index = size; index-- > 0;) {
-    if (counts_[index] != 0) return highest_of(index);
-  }
-  return 0;
+bool Histogram::operator==(const Histogram& other) const noexcept {
+  return total_ == other.total_ && first_ == other.first_ && last_ == other.last_ &&
+         (empty() || std::equal(&counts_[first_], &counts_[last_] + 1, &other.counts_[first_]));
 }
 
 }  // namespace loadcore::histogram
