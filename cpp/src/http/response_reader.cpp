@@ -1,0 +1,326 @@
+#include "loadcore/http/response_reader.hpp"
+
+#include <algorithm>
+
+#include "http/scan.hpp"
+#include "loadcore/base/assert.hpp"
+
+// Every line that a piece holds whole is read where it lies; one that a piece cuts is put together
+// in line_. Either way it is understood by the same functions from at most line_bytes_max of its
+// bytes, which is why a cut cannot change the outcome.
+
+namespace loadcore::http {
+namespace {
+
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+std::string_view trim(std::string_view text) noexcept {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+/// Whether `text` is `lower`, letters and hyphens in lower case and at least eight of them, in any
+/// case. Setting the bit 0x20 makes letters small; the one other byte that it turns into one of
+/// these is CR, into a hyphen, and no line holds a CR.
+bool is_word(std::string_view text, std::string_view lower) noexcept {
+  if (text.size() != lower.size()) return false;
+  const std::size_t last = lower.size() - 8;
+  const Word differing =
+      ((load_word(text.data()) | every_byte * 0x20) ^ load_word(lower.data())) |
+      ((load_word(text.data() + last) | every_byte * 0x20) ^ load_word(lower.data() + last));
+  return differing == 0;
+}
+
+/// The same for a `lower` that is shorter, and letters only.
+bool is_letters(std::string_view text, std::string_view lower) noexcept {
+  return std::ranges::equal(text, lower, {}, [](char c) { return c | 0x20; });
+}
+
+/// Calls take(element), trimmed, for each element of a comma-separated list until it says false.
+template <typename Take>
+bool for_each_element(std::string_view list, Take take) noexcept {
+  for (;;) {
+    const auto comma = list.find(',');
+    if (!take(trim(list.substr(0, comma)))) return false;
+    if (comma == list.npos) return true;
+    list.remove_prefix(comma + 1);
+  }
+}
+
+const char* find_control(const char* at, const char* end) noexcept {
+  do {
+    at = find_marked(at, end, [](Word word) { return below(word, 0x20); });
+  } while (at != end && *at == '\t' && ++at != end);
+  return at;
+}
+
+}  // namespace
+
+void ResponseReader::start(bool to_head) noexcept {
+  phase_ = Phase::status_line;
+  to_head_ = to_head;
+  untouched_ = true;
+  after_cr_ = false;
+  interims_ = 0;
+  empty_lines_ = 0;
+  message_ = {};
+  head_bytes_ = 0;
+  line_bytes_ = 0;
+}
+
+ResponseReader::Result ResponseReader::feed(const char* data, std::size_t size) noexcept {
+  const char* at = data;
+  const char* const end = data + size;
+  if (size != 0) untouched_ = false;
+  while (at != end && phase_ < Phase::complete) {
+    at = phase_ < Phase::body ? take_line(at, end) : take_body(at, end);
+  }
+  const State state = phase_ < Phase::complete    ? State::more
+                      : phase_ == Phase::complete ? State::complete
+                                                  : State::malformed;
+  return {state, static_cast<std::size_t>(at - data)};
+}
+
+bool ResponseReader::finish() noexcept {
+  if (phase_ != Phase::body_until_close) return false;
+  message_.close = true;
+  phase_ = Phase::complete;
+  return true;
+}
+
+bool ResponseReader::keep_alive() const noexcept {
+  return !message_.close && (!message_.http_1_0 || message_.keep_alive);
+}
+
+const char* ResponseReader::malformed(const char* at) noexcept {
+  phase_ = Phase::malformed;
+  return at;
+}
+
+/// Takes a line, or what there is of it.
+const char* ResponseReader::take_line(const char* at, const char* end) noexcept {
+  const char* stop = at;
+  if (!after_cr_) {
+    stop = find_control(at, end);
+    if (stop == end) {
+      keep(at, end);
+      return end;
+    }
+  }
+  const char* next = stop;
+  if (!after_cr_ && *next == '\r' && ++next == end) {
+    keep(at, stop);
+    if (phase_ != Phase::malformed) after_cr_ = account(1);
+    return end;
+  }
+  // A bare LF ends a line of the head (RFC 9112 section 2.2), but none of the chunked coding, where
+  // readers that differ on it can be played against each other.
+  const bool bare_lf = next == stop && !after_cr_;
+  if (*next != '\n' || (bare_lf && phase_ >= Phase::chunk_size)) return malformed(next);
+  ++next;
+  after_cr_ = false;
+
+  if (line_bytes_ == 0) {
+    if (!account(static_cast<std::size_t>(next - at))) return next;
+    const auto size = static_cast<std::size_t>(stop - at);
+    on_line({at, std::min(size, line_bytes_max)}, size > line_bytes_max);
+    return next;
+  }
+  keep(at, stop);
+  if (phase_ == Phase::malformed || !account(static_cast<std::size_t>(next - stop))) return next;
+  const std::size_t size = line_bytes_;
+  line_bytes_ = 0;
+  on_line({line_.data(), std::min(size, line_bytes_max)}, size > line_bytes_max);
+  return next;
+}
+
+/// Puts away a part of a line whose end has not come yet.
+void ResponseReader::keep(const char* begin, const char* end) noexcept {
+  const auto size = static_cast<std::size_t>(end - begin);
+  if (!account(size)) return;
+  if (line_bytes_ < line_bytes_max) {
+    const std::size_t fitting = std::min(size, line_bytes_max - line_bytes_);
+    std::copy_n(begin, fitting, line_.data() + line_bytes_);
+  }
+  line_bytes_ += static_cast<std::uint32_t>(size);
+  // Lines of the head are bounded together; these are not, as a body has any number of them.
+  if (phase_ >= Phase::chunk_size && line_bytes_ > line_bytes_max) phase_ = Phase::malformed;
+}
+
+/// Counts bytes of the head; false and malformed where there are too many.
+bool ResponseReader::account(std::size_t bytes) noexcept {
+  if (phase_ >= Phase::chunk_size) return true;
+  if (bytes > head_bytes_max - head_bytes_) {
+    phase_ = Phase::malformed;
+    return false;
+  }
+  head_bytes_ += static_cast<std::uint32_t>(bytes);
+  return true;
+}
+
+const char* ResponseReader::take_body(const char* at, const char* end) noexcept {
+  if (phase_ == Phase::body_until_close) return end;
+  const auto here = static_cast<std::uint64_t>(end - at);
+  const std::uint64_t taken = std::min(here, left_);
+  left_ -= taken;
+  if (left_ == 0) phase_ = phase_ == Phase::body ? Phase::complete : Phase::chunk_end;
+  return at + taken;
+}
+
+/// `line` is without its line end; where it is longer than line_bytes_max, `cut` says so.
+void ResponseReader::on_line(std::string_view line, bool cut) noexcept {
+  bool good = true;
+  switch (phase_) {
+    case Phase::fields:
+      good = line.empty() ? on_head() : on_field(line, cut);
+      break;
+    case Phase::status_line:
+      good = line.empty() ? ++empty_lines_ <= empty_lines_max : on_status_line(line);
+      break;
+    case Phase::chunk_size:
+      good = !cut && on_chunk_size(line);
+      break;
+    case Phase::chunk_end:
+      good = line.empty();
+      phase_ = Phase::chunk_size;
+      break;
+    case Phase::trailers:
+      if (line.empty()) {
+        phase_ = Phase::complete;
+      } else {
+        good = on_field(line, cut);
+      }
+      break;
+    default:
+      LOADCORE_ASSERT(false);
+  }
+  if (!good) phase_ = Phase::malformed;
+}
+
+/// `HTTP/1.1 200 OK`; the reason may be missing, with or without the space before it.
+bool ResponseReader::on_status_line(std::string_view line) noexcept {
+  constexpr std::string_view version = "HTTP/1.";
+  if (line.size() < 12 || !line.starts_with(version) || !is_digit(line[7]) || line[8] != ' ' ||
+      !is_digit(line[9]) || !is_digit(line[10]) || !is_digit(line[11])) {
+    return false;
+  }
+  if (line.size() > 12 && line[12] != ' ') return false;
+  const int status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
+  if (status < 100 || status == 101) return false;
+  message_.status = static_cast<std::int16_t>(status);
+  message_.http_1_0 = line[7] == '0';
+  phase_ = Phase::fields;
+  return true;
+}
+
+bool ResponseReader::on_field(std::string_view line, bool cut) noexcept {
+  // Whitespace in front of the colon, or in front of it all (obs-fold), stops this as well.
+  const char* const end = line.data() + line.size();
+  const char* const colon = find_marked(
+      line.data(), end, [](Word word) { return below(word, 0x21) | equal_to(word, ':'); });
+  if (colon == end || colon == line.data() || *colon != ':') return false;
+  if (phase_ == Phase::trailers) return true;
+
+  const std::string_view name(line.data(), static_cast<std::size_t>(colon - line.data()));
+  const std::string_view value(colon + 1, static_cast<std::size_t>(end - colon - 1));
+  switch (name.size()) {
+    case 10:
+      if (!is_word(name, "connection")) return true;
+      if (!cut) on_connection(value);
+      return !cut;
+    case 14:
+      return !is_word(name, "content-length") || (!cut && on_content_length(trim(value)));
+    case 17:
+      return !is_word(name, "transfer-encoding") || (!cut && on_transfer_encoding(value));
+    default:
+      return true;
+  }
+}
+
+/// A number, or the same number several times (RFC 9110 section 8.6).
+bool ResponseReader::on_content_length(std::string_view value) noexcept {
+  return for_each_element(value, [this](std::string_view digits) {
+    if (digits.empty()) return false;
+    std::uint64_t length = 0;
+    for (const char c : digits) {
+      constexpr std::uint64_t limit = UINT64_MAX / 10 - 1;
+      if (!is_digit(c) || length > limit) return false;
+      length = length * 10 + static_cast<std::uint64_t>(c - '0');
+    }
+    if (message_.has_content_length && message_.content_length != length) return false;
+    message_.has_content_length = true;
+    message_.content_length = length;
+    return true;
+  });
+}
+
+bool ResponseReader::on_transfer_encoding(std::string_view value) noexcept {
+  // A parameter's quotes could hide a comma; no coding that is in use has any.
+  if (value.find('"') != value.npos) return false;
+  if (message_.coding == Coding::none) message_.coding = Coding::other;
+  return for_each_element(value, [this](std::string_view element) {
+    const std::string_view name = trim(element.substr(0, element.find(';')));
+    if (name.empty()) return element.empty();  // RFC 9110 section 5.6.1.2: ignore empty elements
+    const bool before = message_.coding >= Coding::chunked_last;
+    if (!is_letters(name, "chunked")) {
+      message_.coding = before ? Coding::chunked_not_last : Coding::other;
+      return true;
+    }
+    // Twice is forbidden (RFC 9112 section 6.1), parameters are an error (section 7.1).
+    message_.coding = Coding::chunked_last;
+    return !before && name.size() == element.size();
+  });
+}
+
+void ResponseReader::on_connection(std::string_view value) noexcept {
+  for_each_element(value, [this](std::string_view option) {
+    if (is_letters(option, "close")) message_.close = true;
+    if (is_word(option, "keep-alive")) message_.keep_alive = true;
+    return true;
+  });
+}
+
+/// The head has ended: decides how the body will, by RFC 9112 section 6.3.
+bool ResponseReader::on_head() noexcept {
+  const bool transfer_encoding = message_.coding != Coding::none;
+  if (transfer_encoding && (message_.has_content_length || message_.http_1_0)) return false;
+  if (message_.status < 200) {
+    message_ = {};
+    phase_ = Phase::status_line;
+    return ++interims_ <= interim_max;
+  }
+  const bool bodiless = to_head_ || message_.status == 204 || message_.status == 304;
+  if (bodiless || (message_.has_content_length && message_.content_length == 0)) {
+    phase_ = Phase::complete;
+  } else if (message_.has_content_length) {
+    left_ = message_.content_length;
+    phase_ = Phase::body;
+  } else if (message_.coding == Coding::chunked_last) {
+    phase_ = Phase::chunk_size;
+  } else {
+    phase_ = Phase::body_until_close;
+  }
+  return true;
+}
+
+/// `1a2b` or `1a2b;extension`.
+bool ResponseReader::on_chunk_size(std::string_view line) noexcept {
+  std::uint64_t size = 0;
+  std::size_t digits = 0;
+  for (; digits < line.size(); ++digits) {
+    const char c = line[digits];
+    const char lower = static_cast<char>(c | 0x20);
+    const bool letter = lower >= 'a' && lower <= 'f';
+    if (!is_digit(c) && !letter) break;
+    if (size >> 60U != 0) return false;
+    size = size << 4U | static_cast<std::uint64_t>(letter ? lower - 'a' + 10 : c - '0');
+  }
+  const std::string_view rest = trim(line.substr(digits));
+  if (digits == 0 || (rest.empty() ? digits != line.size() : rest.front() != ';')) return false;
+  left_ = size;
+  phase_ = size == 0 ? Phase::trailers : Phase::chunk;
+  return true;
+}
+
+}  // namespace loadcore::http
