@@ -4,6 +4,45 @@ Importing this package starts no thread, patches nothing and needs neither boto3
 """
 
 from loadcore._core import Histogram
+from loadcore._distribution import Distribution
+from loadcore._engine import Progress, RunHandle, run, start
+from loadcore._errors import (
+    FileError,
+    Interrupted,
+    LoadcoreError,
+    MissingLibraryError,
+    PlanError,
+    RunError,
+)
+from loadcore._plan import Plan
+from loadcore._run import Bytes, Failures, Rate, Requests, Run, Verdict, load
+from loadcore._service import Service, serve
+from loadcore._timeline import Timeline
+from loadcore._version import __version__
 
-__all__ = ["Histogram"]
-__version__ = "0.1.0"
+__all__ = [
+    "Bytes",
+    "Distribution",
+    "Failures",
+    "FileError",
+    "Histogram",
+    "Interrupted",
+    "LoadcoreError",
+    "MissingLibraryError",
+    "Plan",
+    "PlanError",
+    "Progress",
+    "Rate",
+    "Requests",
+    "Run",
+    "RunError",
+    "RunHandle",
+    "Service",
+    "Timeline",
+    "Verdict",
+    "__version__",
+    "load",
+    "run",
+    "serve",
+    "start",
+]
