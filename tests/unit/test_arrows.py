@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import arrows
 import pytest
+
+import arrows
 
 ROOT = Path(__file__).parents[2]
 

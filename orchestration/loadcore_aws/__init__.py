@@ -1,0 +1,8 @@
+"""loadcore on AWS; installed with `pip install 'loadcore[aws]'`.
+
+Importing this package makes no client and asks nothing of AWS.
+"""
+
+from loadcore_aws.session import Session
+
+__all__ = ["Session"]

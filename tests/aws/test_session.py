@@ -1,0 +1,92 @@
+"""loadcore_aws.Session against moto's server and against environments that lack something."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import loadcore as lc
+from loadcore_aws import Session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.usefixtures("credentials")
+def test_a_client_reaches_the_endpoint_it_is_given(moto_url: str) -> None:
+    queues = Session(region="eu-central-1", endpoint_url=moto_url).client("sqs")
+    url = queues.create_queue(QueueName="loadcore-session")["QueueUrl"]
+    assert queues.list_queues()["QueueUrls"] == [url]
+    queues.delete_queue(QueueUrl=url)
+
+
+@pytest.mark.usefixtures("credentials")
+def test_region_and_endpoint_come_from_the_environment(
+    moto_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
+    session = Session()
+    assert session.region == "eu-west-1"
+    zones = session.client("ec2").describe_availability_zones()["AvailabilityZones"]
+    assert {zone["RegionName"] for zone in zones} == {"eu-west-1"}
+
+
+@pytest.mark.usefixtures("credentials")
+def test_clients_have_time_limits_and_say_who_they_are(moto_url: str) -> None:
+    client = Session(region="eu-central-1", endpoint_url=moto_url).client("sts")
+    seen: list[str] = []
+    client.meta.events.register(
+        "before-send.sts", lambda request, **_: seen.append(str(request.headers["User-Agent"]))
+    )
+    assert client.get_caller_identity()["Account"]
+    assert f"loadcore/{lc.__version__}" in seen[0]
+    config = client.meta.config
+    assert (config.connect_timeout, config.read_timeout) == (5, 30)
+    assert (config.retries["mode"], config.retries["total_max_attempts"]) == ("standard", 5)
+
+
+@pytest.mark.usefixtures("credentials")
+def test_a_missing_region_is_a_fault_of_the_plan(moto_url: str) -> None:
+    session = Session(endpoint_url=moto_url)
+    with pytest.raises(lc.PlanError, match=r"region: .*AWS_DEFAULT_REGION"):
+        session.client("ec2")
+    with pytest.raises(lc.PlanError, match=r"region: .*AWS_DEFAULT_REGION"):
+        _ = session.region
+
+
+@pytest.mark.usefixtures("credentials")
+def test_an_endpoint_that_is_no_url_is_a_fault_of_the_plan() -> None:
+    with pytest.raises(lc.PlanError, match=r"endpoint_url: .*nowhere"):
+        Session(region="eu-west-1", endpoint_url="nowhere").client("ec2")
+
+
+@pytest.mark.usefixtures("bare_environment")
+def test_an_unknown_profile_is_a_fault_of_the_plan() -> None:
+    with pytest.raises(lc.PlanError, match=r"profile: .*\bholiday\b"):
+        Session(profile="holiday")
+
+
+@pytest.mark.usefixtures("bare_environment")
+def test_missing_credentials_say_what_to_do() -> None:
+    with pytest.raises(lc.RunError, match="AWS_ACCESS_KEY_ID"):
+        Session(region="eu-west-1").client("ec2")
+
+
+@pytest.mark.usefixtures("bare_environment")
+def test_half_of_the_credentials_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    with pytest.raises(lc.RunError, match="could not be read"):
+        Session(region="eu-west-1").client("ec2")
+
+
+def test_without_boto3_the_import_says_what_to_install(tmp_path: Path) -> None:
+    program = "import sys\nsys.modules['boto3'] = None\nimport loadcore_aws"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].endswith("pip install 'loadcore[aws]'")
