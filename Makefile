@@ -74,7 +74,8 @@ tidy: setup ## clang-tidy over the C++ sources; unchanged files are not looked a
 	@cmake --build build/tidy -- -k 0
 
 bench: build ## loadcore against wrk, oha, hey, k6, Locust and nginx: the table in docs/benchmarks.md
-	@python tests/bench/run.py
+	@tests/bench/peers
+	@tests/bench/run --write
 
 lock: ## write the pins anew from pyproject.toml; LOCK=--upgrade moves them to the newest
 	@tools/lock $(LOCK)

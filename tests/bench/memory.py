@@ -23,7 +23,7 @@ print(int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) /
 RUN = """
 import loadcore as lc
 run = lc.run({url!r}, connections={connections}, threads=1, duration={seconds})
-assert run.requests["completed"] >= {connections}, run.requests
+assert run.requests.completed >= {connections}, run.requests
 """
 
 
