@@ -1,0 +1,240 @@
+#include "loadcore/http/request_reader.hpp"
+
+#include <cstring>
+
+#include "http/request_text.hpp"
+
+namespace loadcore::http {
+namespace {
+
+/// Longer than any method there is.
+constexpr std::size_t method_bytes_max = 32;
+
+}  // namespace
+
+std::optional<std::string_view> Request::find(std::string_view name) const noexcept {
+  std::string_view rest = fields;
+  while (!rest.empty()) {
+    const std::size_t end = rest.find('\r');
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(end + 2);
+    if (line.size() <= name.size() || line[name.size()] != ':') continue;
+    bool same = true;
+    for (std::size_t i = 0; i < name.size(); ++i) same &= lower(line[i]) == lower(name[i]);
+    if (same) return trimmed(line.substr(name.size() + 1));
+  }
+  return std::nullopt;
+}
+
+void RequestReader::start() noexcept { *this = RequestReader(*limits_); }
+
+RequestReader::State RequestReader::refuse(int status, std::string_view reason) noexcept {
+  refusal_ = {status, reason};
+  return State::refused;
+}
+
+RequestReader::State RequestReader::read(char* data, std::size_t& size) noexcept {
+  State state = State::more;
+  Phase before;
+  do {
+    before = phase_;
+    const std::size_t parsed_before = parsed_;
+    state = step(data, size);
+    if (state == State::more && parsed_ == parsed_before && phase_ == before) break;
+  } while (state == State::more);
+  if (state == State::more) close_gap(data, size);
+  return state;
+}
+
+/// Deals with one line, or with as much of the body as there is.
+RequestReader::State RequestReader::step(char* data, std::size_t size) noexcept {
+  if (phase_ == Phase::body) {
+    if (size - parsed_ < left_) return State::more;
+    parsed_ += left_;
+    body_size_ = left_;
+    phase_ = Phase::done;
+    return State::complete;
+  }
+  if (phase_ == Phase::chunk_data) {
+    take_chunk_data(data, size);
+    return State::more;
+  }
+
+  std::string_view line;
+  switch (next_line(data, size, line)) {
+    case Line::more:
+      return too_long();
+    case Line::refused:
+      return State::refused;
+    case Line::complete:
+      break;
+  }
+  bool fine = true;
+  switch (phase_) {
+    case Phase::request_line:
+      if (line.empty() && !blank_line_skipped_) {
+        blank_line_skipped_ = true;  // RFC 9112 section 2.2
+      } else {
+        fine = take_request_line(line, data);
+      }
+      break;
+    case Phase::fields:
+      if (!line.empty()) {
+        fine = take_field(line);
+        break;
+      }
+      if (!end_head()) return State::refused;
+      fields_end_ = static_cast<std::uint32_t>(parsed_ - 2);
+      body_begin_ = parsed_;
+      if (phase_ == Phase::done) return State::complete;
+      break;
+    case Phase::chunk_size:
+      fine = take_chunk_size(line);
+      break;
+    case Phase::chunk_end:
+      fine = line.empty();
+      if (!fine) refuse(400, "a chunk is longer than its size says");
+      phase_ = Phase::chunk_size;
+      break;
+    case Phase::trailers:
+      trailer_bytes_ += line.size() + 2;
+      if (line.empty()) {
+        phase_ = Phase::done;
+        return State::complete;
+      }
+      fine = take_field(line);
+      break;
+    default:
+      break;
+  }
+  return fine ? too_long() : State::refused;
+}
+
+/// The limits, for what has been read and for the line that is under way.
+RequestReader::State RequestReader::too_long() noexcept {
+  const std::size_t line_bytes = scanned_ - parsed_;
+  switch (phase_) {
+    case Phase::request_line:
+      if (line_bytes > limits_->target_bytes + method_bytes_max + sizeof " HTTP/1.1") {
+        return refuse(414, "the request target is too long");
+      }
+      [[fallthrough]];
+    case Phase::fields:
+      if (scanned_ <= limits_->head_bytes) return State::more;
+      return refuse(431, "the request head is too long");
+    case Phase::chunk_size:
+    case Phase::chunk_end:
+      if (line_bytes <= 256) return State::more;
+      return refuse(400, "a chunk size line is too long");
+    case Phase::trailers:
+      if (trailer_bytes_ + line_bytes <= limits_->head_bytes) return State::more;
+      return refuse(431, "the trailer fields are too long");
+    default:
+      return State::more;
+  }
+}
+
+/// A line without its CRLF, once it is there as a whole; the reader moves behind it.
+RequestReader::Line RequestReader::next_line(const char* data, std::size_t size,
+                                             std::string_view& line) noexcept {
+  const auto* end = static_cast<const char*>(std::memchr(data + scanned_, '\n', size - scanned_));
+  if (end == nullptr) {
+    scanned_ = size;
+    return Line::more;
+  }
+  const auto at = static_cast<std::size_t>(end - data);
+  if (at == parsed_ || data[at - 1] != '\r') {
+    refuse(400, "a line does not end in CR LF");
+    return Line::refused;
+  }
+  line = {data + parsed_, at - 1 - parsed_};
+  parsed_ = scanned_ = at + 1;
+  return Line::complete;
+}
+
+bool RequestReader::take_request_line(std::string_view line, const char* data) noexcept {
+  const std::size_t method_end = line.find(' ');
+  const std::size_t target_end = line.rfind(' ');
+  if (method_end == std::string_view::npos || method_end == target_end) {
+    refuse(400, "the request line is not method, target and version");
+    return false;
+  }
+  const std::string_view method = line.substr(0, method_end);
+  const std::string_view target = line.substr(method_end + 1, target_end - method_end - 1);
+  if (method.empty() || method.size() > method_bytes_max || !all_in(method, token_bytes)) {
+    refuse(400, "the method is not a token");
+    return false;
+  }
+  method_ = {static_cast<std::uint32_t>(method.data() - data),
+             static_cast<std::uint32_t>(method.size())};
+  fields_begin_ = static_cast<std::uint32_t>(parsed_);
+  phase_ = Phase::fields;
+  return take_target(method, target, data) && take_version(line.substr(target_end + 1));
+}
+
+/// RFC 9112 section 3.2: origin form, absolute form, or the asterisk of OPTIONS. No authority form,
+/// since nothing here is a proxy.
+bool RequestReader::take_target(std::string_view method, std::string_view target,
+                                const char* data) noexcept {
+  if (target.size() > limits_->target_bytes) {
+    refuse(414, "the request target is too long");
+    return false;
+  }
+  target_ = {static_cast<std::uint32_t>(target.data() - data),
+             static_cast<std::uint32_t>(target.size())};
+  std::string_view path = target;
+  if (!target.empty() && target.front() != '/') {
+    constexpr std::size_t scheme_bytes = sizeof "http://" - 1;
+    if (is_same(target.substr(0, scheme_bytes), "http://")) {
+      const std::size_t slash = target.find_first_of("/?", scheme_bytes);
+      if (slash == scheme_bytes || slash == std::string_view::npos || target[slash] == '?') {
+        path = {};
+      } else {
+        path = target.substr(slash);
+      }
+    } else if (target != "*" || method != "OPTIONS") {
+      path = {};
+    }
+  }
+  if (path.empty() || !all_in(target, target_bytes)) {
+    refuse(400, "the request target is not a path");
+    return false;
+  }
+  const std::size_t mark = path.find('?');
+  const auto begin = static_cast<std::uint32_t>(path.data() - data);
+  if (mark != std::string_view::npos) query_begin_ = begin + static_cast<std::uint32_t>(mark) + 1;
+  path_ = {begin, static_cast<std::uint32_t>(path.substr(0, mark).size())};
+  return true;
+}
+
+bool RequestReader::take_version(std::string_view version) noexcept {
+  if (version == "HTTP/1.1") return true;
+  if (version == "HTTP/1.0") {
+    minor_version_ = 0;
+    return true;
+  }
+  const auto digit = [](char byte) { return byte >= '0' && byte <= '9'; };
+  if (version.size() == 8 && version.starts_with("HTTP/") && digit(version[5]) &&
+      version[6] == '.' && digit(version[7])) {
+    refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+  } else {
+    refuse(400, "the request line does not end in an HTTP version");
+  }
+  return false;
+}
+
+Request RequestReader::request(const char* data) const noexcept {
+  Request request;
+  request.method = {data + method_.begin, method_.size};
+  request.target = {data + target_.begin, target_.size};
+  request.path = {data + path_.begin, path_.size};
+  if (query_begin_ != 0) {
+    request.query = {data + query_begin_, target_.begin + target_.size - query_begin_};
+  }
+  request.fields = {data + fields_begin_, fields_end_ - fields_begin_};
+  request.body = {data + body_begin_, body_size_};
+  request.keep_alive = !says_close_ && (minor_version_ == 1 || says_keep_alive_);
+  return request;
+}
+
+}  // namespace loadcore::http
