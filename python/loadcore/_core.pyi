@@ -11,16 +11,34 @@ class RunError(RuntimeError):
     """Something sound that could not be carried out here."""
 
 class Histogram:
+    """Counts of durations from 1 ns to 1 h, to three significant digits, in fixed memory.
+
+    Bucketed as HdrHistogram does (hdrhistogram.org; lowest 1, highest 3.6e12, 3 digits). Copies,
+    pickles and compares by its counts; unhashable. Counts stop at 2**63 - 1, they never wrap.
+    """
+
     def __init__(self) -> None: ...
-    def record(self, value_ns: int, count: int = 1) -> None: ...
-    def merge(self, other: Histogram) -> None: ...
-    def value_at_percentile(self, percentile: float) -> int: ...
+    def record(self, value_ns: int, count: int = 1) -> None:
+        """Values outside the range are counted at its nearer end."""
+    def merge(self, other: Histogram) -> None:
+        """Adds every count of `other`: exactly what recording both would have given."""
+    def reset(self) -> None: ...
+    def value_at_percentile(self, percentile: float) -> int:
+        """The smallest value, to the end of its bucket, that at least `percentile` (0 to 100)
+        percent of the observations do not exceed; the smallest observation at 0; 0 when empty.
+        Raises ValueError outside 0 to 100."""
+    def values_at_percentiles(self, percentiles: Sequence[float]) -> list[int]:
+        """The same for each, in the order given, in one walk."""
+    def count_between(self, low_ns: int, high_ns: int) -> int:
+        """Observations from `low_ns` to `high_ns`, both included, to the precision of buckets."""
     def mean(self) -> float: ...
-    def stddev(self) -> float: ...
+    def stddev(self) -> float:
+        """Standard deviation of the population."""
     def encode(self) -> bytes:
         """The HdrHistogram V2 payload with its header, not compressed."""
     @staticmethod
-    def decode(data: bytes) -> Histogram: ...
+    def decode(data: bytes) -> Histogram:
+        """What encode(), or another HdrHistogram, wrote; raises ValueError for anything else."""
     def buckets(self) -> list[tuple[int, int, int]]:
         """(lowest ns, highest ns, count) of every bucket that holds something, ascending."""
     @property
@@ -29,6 +47,10 @@ class Histogram:
     def min(self) -> int: ...
     @property
     def max(self) -> int: ...
+    def __copy__(self) -> Histogram: ...
+    def __deepcopy__(self, memo: dict[int, Any]) -> Histogram: ...
+    def __eq__(self, other: object) -> bool: ...
+    __hash__: None  # type: ignore[assignment]
 
 class Counts(TypedDict):
     """The accounting of the contract: scheduled = sent + dropped + unsent, and
