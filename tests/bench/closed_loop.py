@@ -31,7 +31,7 @@ def measure(settings: Settings) -> Report:
         sentence
         + f"Against {server.name}, {settings.rounds} rounds of {settings.seconds} s each.\n\n"
         + _table(contestants, versions, runs),
-        {f"ratio_to_{name}": value for name, value in _ratios(runs).items()},
+        {f"ratio_to_{name}": median(ratios) for name, ratios in _ratios(runs).items()},
     )
 
 
@@ -50,13 +50,11 @@ def _rounds(contestants: list[Client], url: str, settings: Settings) -> dict[str
     return runs
 
 
-def _ratios(runs: dict[str, list[Run]]) -> dict[str, float]:
-    """Medians of loadcore's requests per CPU-second over each peer's in the same round."""
+def _ratios(runs: dict[str, list[Run]]) -> dict[str, list[float]]:
+    """loadcore's requests per CPU-second over each peer's in the same round."""
     ours = [run.requests_per_cpu_second for run in runs[LOADCORE.name]]
     return {
-        name: median(
-            mine / theirs.requests_per_cpu_second for mine, theirs in zip(ours, peer, strict=True)
-        )
+        name: [mine / run.requests_per_cpu_second for mine, run in zip(ours, peer, strict=True)]
         for name, peer in runs.items()
     }
 
@@ -65,21 +63,34 @@ def _table(
     contestants: list[Client], versions: dict[str, str | None], runs: dict[str, list[Run]]
 ) -> str:
     ratios = _ratios(runs)
-    rows = []
-    for client in contestants:
-        mine = runs[client.name]
-        ratio = ratios[client.name]
-        peaks = [run.cost.peak_rss_mb for run in mine if run.cost.peak_rss_mb is not None]
-        bound = TARGETS.get(client.name)
-        rows.append(
+    heading = ["client", "requests per CPU-second", "loadcore / this", "rounds", "wanted"]
+    return table(
+        [*heading, "requests/s", "peak memory, MB"],
+        [
             [
                 f"{client.name} {versions[client.name]}",
-                count(median(run.requests_per_cpu_second for run in mine)),
-                "" if client is LOADCORE else f"{ratio:.2f}",
-                "" if bound is None else verdict(ratio, bound, at_least=True),
-                count(median(run.requests / run.cost.wall_s for run in mine)),
-                f"{median(peaks):.1f}" if peaks else "",
+                count(median(run.requests_per_cpu_second for run in runs[client.name])),
+                *_compared(client, ratios[client.name]),
+                count(median(run.requests / run.cost.wall_s for run in runs[client.name])),
+                _peak(runs[client.name]),
             ]
-        )
-    heading = ["client", "requests per CPU-second", "loadcore / this", "wanted"]
-    return table([*heading, "requests/s", "peak memory, MB"], rows)
+            for client in contestants
+        ],
+    )
+
+
+def _compared(client: Client, ratios: list[float]) -> list[str]:
+    if client is LOADCORE:
+        return ["", "", ""]
+    middle = median(ratios)
+    bound = TARGETS.get(client.name)
+    return [
+        f"{middle:.2f}",
+        f"{min(ratios):.2f} to {max(ratios):.2f}",
+        "" if bound is None else verdict(middle, bound, at_least=True),
+    ]
+
+
+def _peak(runs: list[Run]) -> str:
+    peaks = [run.cost.peak_rss_mb for run in runs if run.cost.peak_rss_mb is not None]
+    return f"{median(peaks):.1f}" if peaks else ""
