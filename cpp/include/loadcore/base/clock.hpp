@@ -15,6 +15,8 @@ inline TimePoint now() noexcept {
   return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now());
 }
 
-constexpr double seconds(Duration span) noexcept { return static_cast<double>(span.count()) * 1e-9; }
+constexpr double seconds(Duration span) noexcept {
+  return static_cast<double>(span.count()) * 1e-9;
+}
 
 }  // namespace loadcore::base

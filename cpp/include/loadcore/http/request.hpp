@@ -20,9 +20,10 @@ struct RequestSpec {
 /// PUT or PATCH) are added unless `spec` names them. Host comes first, the other headers in the
 /// order given, and what was added around them.
 ///
-/// Throws base::PlanError for field "method" or "headers" where a name or value is not what RFC 9110
-/// section 5 allows (a newline, above all), where Content-Length is not the body's, where Host,
-/// User-Agent or Content-Length is there twice, and for Transfer-Encoding, which is never used.
+/// Throws base::PlanError for field "method" or "headers" where a name or value is not what RFC
+/// 9110 section 5 allows (a newline, above all), where Content-Length is not the body's, where
+/// Host, User-Agent or Content-Length is there twice, and for Transfer-Encoding, which is never
+/// used.
 std::string serialize(const RequestSpec& spec);
 
 }  // namespace loadcore::http

@@ -8,11 +8,11 @@ namespace loadcore::http {
 
 /// Where a request goes, taken apart once, when the plan is made.
 struct Url {
-  std::string host;         ///< name or address to connect to, an IPv6 address without brackets
+  std::string host;  ///< name or address to connect to, an IPv6 address without brackets
   std::uint16_t port = 80;
-  std::string unix_path;    ///< for http+unix://%2Frun%2Fa.sock/path; then host and port are unused
-  std::string authority;    ///< the value of the Host field
-  std::string target;       ///< origin form (RFC 9112 section 3.2.1): path and query, never empty
+  std::string unix_path;  ///< for http+unix://%2Frun%2Fa.sock/path; then host and port are unused
+  std::string authority;  ///< the value of the Host field
+  std::string target;     ///< origin form (RFC 9112 section 3.2.1): path and query, never empty
 };
 
 /// Takes `http://host[:port]/path?query` or `http+unix://percent-encoded-socket/path`, RFC 3986.
