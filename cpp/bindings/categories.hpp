@@ -5,5 +5,6 @@
 namespace loadcore::bindings {
 
 void bind_histogram(pybind11::module_& module);
+void bind_load(pybind11::module_& module);
 
 }  // namespace loadcore::bindings

@@ -73,6 +73,8 @@ class IntervalRow(TypedDict):
     scheduled: int
     sent: int
     completed: int
+    dropped: int
+    unsent: int
     connect: int
     timeout: int
     reset: int
@@ -106,7 +108,8 @@ class Result(TypedDict):
     outcome: str  # "completed", "stopped", "unreachable"
     reason: str  # of "unreachable": what the last attempt to connect said
     started_unix_ns: int
-    duration_ns: int
+    duration_ns: int  # up to the end of sending
+    elapsed_ns: int  # up to the last answer
     counts: Counts
     warmup_counts: Counts
     status_codes: dict[int, int]

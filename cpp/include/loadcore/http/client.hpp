@@ -14,17 +14,16 @@ namespace loadcore::http {
 using Slot = std::uint32_t;
 
 enum class Failure : std::uint8_t {
-  connect,   ///< no connection: refused, unreachable, name not found, or not made in time
   timeout,   ///< no complete answer in time
   reset,     ///< the peer closed or reset the connection before the answer was complete
   protocol,  ///< the answer was not HTTP/1.x
 };
 
 struct Answer {
-  base::TimePoint last_byte;        ///< when the last byte had been read
+  base::TimePoint last_byte;  ///< when the last byte had been read
   std::uint64_t bytes;        ///< received for this request, head and framing included
   int status;
-  bool keep_alive;            ///< false: the transport has closed the connection
+  bool keep_alive;  ///< false: the transport has closed the connection
 };
 
 /// What a transport tells its one user, always on the thread that is in run(), never from inside a
@@ -33,10 +32,11 @@ class ClientEvents {
  public:
   virtual ~ClientEvents() = default;
   virtual void connected(Slot slot) = 0;
-  /// An attempt to connect failed; `reason` is static text such as "Connection refused".
+  /// No connection: refused, unreachable, name not found, or not made in time. `reason` is text
+  /// such as "Connection refused", for this call only.
   virtual void connect_failed(Slot slot, std::string_view reason) = 0;
   virtual void answered(Slot slot, const Answer& answer) = 0;
-  /// The request under way failed (never Failure::connect); the connection is closed.
+  /// The request under way failed; the connection is closed.
   virtual void failed(Slot slot, Failure failure, std::uint64_t bytes_received) = 0;
   /// An idle connection was closed by the peer.
   virtual void closed(Slot slot) = 0;
@@ -54,7 +54,7 @@ class ClientTransport {
   /// Starts connecting a closed slot; ends in connected() or connect_failed().
   virtual void connect(Slot slot) = 0;
   /// Sends on a connected, idle slot; ends in answered() or failed(). `request` must outlive that.
-  /// Returns when the first byte was handed to the kernel.
+  /// Returns the instant right before the first byte was handed to the kernel.
   virtual base::TimePoint send(Slot slot, std::string_view request, bool is_head) = 0;
   /// Closes the slot without a further event for it.
   virtual void close(Slot slot) = 0;
