@@ -44,7 +44,7 @@ void put_counts(std::string& out, const Histogram& histogram) {
       ++zeros;
       continue;
     }
-    // A lone zero stands for itself, as the other writers have it.
+    // A lone zero stands for itself, as HdrHistogram itself has it.
     if (zeros > 0) put_varint(out, zeros == 1 ? 0 : -zeros);
     zeros = 0;
     put_varint(out, static_cast<std::int64_t>(counts[index]));
@@ -103,7 +103,7 @@ void check_cookie(std::uint32_t cookie) {
 // The buckets that the writer counted in, from the header's digits and range.
 Buckets take_buckets(Reader& reader) {
   // The power of two that holds 2 * 10^digits sub-buckets.
-  constexpr std::array sub_bucket_bits{1, 5, 8, 11, 15, 18};
+  constexpr std::array sub_bucket_bits{1U, 5U, 8U, 11U, 15U, 18U};
   const auto digits = reader.take<std::uint32_t>();
   const auto lowest = reader.take<std::uint64_t>();
   const auto highest = reader.take<std::uint64_t>();
@@ -115,8 +115,8 @@ Buckets take_buckets(Reader& reader) {
     refuse("it claims a range from " + std::to_string(lowest) + " to " + std::to_string(highest) +
            ", which is none");
   }
-  const int unit_bits = static_cast<int>(std::bit_width(lowest)) - 1;
-  const int sub_bits = sub_bucket_bits[digits];
+  const unsigned unit_bits = static_cast<unsigned>(std::bit_width(lowest)) - 1;
+  const unsigned sub_bits = sub_bucket_bits[digits];
   if (unit_bits + sub_bits > 62) refuse("its range is too short for its significant digits");
   return Buckets(unit_bits, sub_bits, highest);
 }

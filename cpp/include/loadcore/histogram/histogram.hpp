@@ -51,11 +51,14 @@ class Histogram {
   /// (0 or 1 h), so that nothing recorded is lost; min and max tell of it no closer than that.
   void record(std::int64_t value_ns) noexcept {
     const std::size_t index = index_of(value_ns);
-    std::uint64_t& count = counts_[index];
-    count += static_cast<std::uint64_t>(count != count_max);
-    total_ += static_cast<std::uint64_t>(total_ != count_max);
-    first_ = std::min(first_, index);
-    last_ = std::max(last_, index);
+    if (total_ >= count_max) [[unlikely]]
+      return record(value_ns, 1);
+    ++total_;
+    ++counts_[index];  // at most total_, so it cannot pass the limit either
+    if (index < first_) [[unlikely]]
+      first_ = index;
+    if (index > last_) [[unlikely]]
+      last_ = index;
   }
 
   /// Adds `count` observations at once; counts stop at count_max, they never wrap.
@@ -111,8 +114,10 @@ class Histogram {
 
   /// The bucket that `value_ns` is counted in.
   static constexpr std::size_t index_of(std::int64_t value_ns) noexcept {
-    return buckets.index_of(
-        static_cast<std::uint64_t>(std::clamp<std::int64_t>(value_ns, 0, highest_ns)));
+    auto value = static_cast<std::uint64_t>(value_ns);  // a negative one is above any positive
+    if (value > highest_ns) [[unlikely]]
+      value = value_ns < 0 ? 0 : highest_ns;
+    return buckets.index_of(value);
   }
   /// The smallest value of bucket `index`, in ns.
   static constexpr std::int64_t lowest_of(std::size_t index) noexcept {
