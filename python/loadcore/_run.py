@@ -271,6 +271,8 @@ class Run:
                 "scheduled": row["scheduled"],
                 "sent": row["sent"],
                 "completed": row["completed"],
+                "dropped": row["dropped"],
+                "unsent": row["unsent"],
                 "failed": _failures(row)._asdict(),
                 "bytes": {"sent": row["bytes_sent"], "received": row["bytes_received"]},
                 "latency_ms": times.to_dict_ms(),

@@ -37,7 +37,8 @@ _HISTOGRAMS = ("latency", "service", "send_lag", "generator_late", "blocked")
 _NUMBERS = ("started_unix_ns", "duration_ns", "bytes_sent", "bytes_received", "connects")
 _ROW_NUMBERS = (
     "start_ns", "length_ns", "scheduled", "sent", "completed",
-    "connect", "timeout", "reset", "protocol", "status", "bytes_sent", "bytes_received",
+    "dropped", "unsent", "connect", "timeout", "reset", "protocol", "status",
+    "bytes_sent", "bytes_received",
 )  # fmt: skip
 _ROW_HISTOGRAMS = ("latency", "service", "send_lag")
 _THREAD_NUMBERS = (

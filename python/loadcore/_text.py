@@ -102,16 +102,17 @@ def _requests_text(run: Run) -> str:
 def time_columns(run: Run) -> dict[str, Distribution]:
     """What there is to show: in a closed loop latency is service time, and there is no lag."""
     if not run.corrected:
-        return {"service time": run.service_time}
+        return {"latency = service time": run.service_time}
     return {"latency": run.latency, "service time": run.service_time, "send lag": run.send_lag}
 
 
 def _times(run: Run, paint: Callable[[str, str], str]) -> list[str]:
     columns = time_columns(run)
-    head = "".join(f"{name:>15}" for name in columns)
+    width = max(15, *(len(name) + 2 for name in columns))
+    head = "".join(f"{name:>{width}}" for name in columns)
     lines = [paint(f"{'':<{_LABEL_WIDTH}}{head}", _BOLD)]
     for label, figures in time_rows(columns.values()):
-        cells = "".join(f"{duration_text(figure):>15}" for figure in figures)
+        cells = "".join(f"{duration_text(figure):>{width}}" for figure in figures)
         lines.append(f"{label:<{_LABEL_WIDTH}}{cells}")
     return lines
 

@@ -23,7 +23,7 @@ class Timeline(Mapping[str, "Sequence[Number]"]):
     """A mapping of column names to lists of equal length, a row per interval; times in seconds.
 
     start_s, length_s: the interval, from the start of the run.
-    scheduled, requests, completed: intended to start, sent and answered in it.
+    scheduled, requests, completed: intended to start, sent and answered in it; dropped, unsent.
     rate: completed a second. errors: the sum of connect, timeout, reset, protocol and status.
     bytes_sent, bytes_received.
     p50, p90, p99, p999, mean, max: of latency; service_p50, service_p99: of service time;
@@ -113,6 +113,8 @@ _ROW_FIGURES: dict[str, Callable[[IntervalRow], Number]] = {
     "scheduled": lambda row: row["scheduled"],
     "requests": lambda row: row["sent"],
     "completed": lambda row: row["completed"],
+    "dropped": lambda row: row["dropped"],
+    "unsent": lambda row: row["unsent"],
     "rate": lambda row: row["completed"] * 1e9 / row["length_ns"] if row["length_ns"] else 0.0,
     "errors": lambda row: sum(row[kind] for kind in _FAILURES),  # type: ignore[literal-required]
     "connect": lambda row: row["connect"],

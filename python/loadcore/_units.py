@@ -30,7 +30,7 @@ _UNITS = {
     "µs": 1e-6,
     "ns": 1e-9,
 }
-_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)\s*([a-zµ]+)")
+_PART = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([a-zµ]+)", re.ASCII)
 _NUMBER = re.compile(
     r"[+-]?(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?", re.ASCII | re.IGNORECASE
 )

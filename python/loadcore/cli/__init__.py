@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code; `arguments` default to the process's."""
     _output.prepare()
     try:
-        code = commands.main(arguments, prog_name="loadcore", standalone_mode=False)
+        given = sys.argv[1:] if arguments is None else arguments
+        code = commands.main(given or ["--help"], prog_name="loadcore", standalone_mode=False)
         return code if isinstance(code, int) else DONE
     except (click.Abort, KeyboardInterrupt) as error:
         return _failed(error, "interrupted", INTERRUPTED)
