@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 DURATION_DEFAULT_S = 10.0
 CONNECTIONS_DEFAULT = 64
+# Beyond any machine; how many this process can hold the core checks.
+CONNECTIONS_MAX = 1_000_000
+THREADS_MAX = 1_024
 
 
 class PlanOptions(TypedDict, total=False):
@@ -70,6 +73,9 @@ class Plan:
         for field in ("url", "method", "name"):
             if not isinstance(getattr(self, field), str) or not getattr(self, field):
                 raise PlanError(field, "must be text that is not empty")
+            _encoded(getattr(self, field), field)
+        for name, value in self.headers:
+            _encoded(name + value, "headers")
         if not isinstance(self.body, bytes):
             raise PlanError("body", f"must be bytes, not {type(self.body).__name__}")
         if (self.duration is None) == (self.requests is None):
@@ -138,7 +144,7 @@ class Plan:
         payload = _payload(body, json)
         if json is not None and not any(key.lower() == "content-type" for key, _ in pairs):
             pairs = (*pairs, ("Content-Type", "application/json"))
-        connection_count = _units.count(connections, "connections")
+        connection_count = _units.count(connections, "connections", CONNECTIONS_MAX)
         if duration is not None and requests is not None:
             raise PlanError("requests", "give either a duration or a number of requests, not both")
         if duration is None and requests is None:
@@ -155,7 +161,7 @@ class Plan:
             threads=(
                 default_threads(connection_count)
                 if threads is None
-                else _units.count(threads, "threads")
+                else _units.count(threads, "threads", THREADS_MAX)
             ),
             timeout=_units.seconds(timeout, "timeout"),
             connect_timeout=_units.seconds(connect_timeout, "connect_timeout"),
@@ -248,8 +254,8 @@ _READERS: dict[str, Any] = {
     "rate": _units.rate,
     "duration": _units.seconds,
     "requests": _units.count,
-    "connections": _units.count,
-    "threads": _units.count,
+    "connections": partial(_units.count, most=CONNECTIONS_MAX),
+    "threads": partial(_units.count, most=THREADS_MAX),
     "timeout": _units.seconds,
     "connect_timeout": _units.seconds,
     "warmup": partial(_units.seconds, zero=True),
@@ -295,6 +301,13 @@ def _header_pairs(headers: Any) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
+def _encoded(text: str, field: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise PlanError(field, f"cannot be written as UTF-8: {text!r}") from None
+
+
 def _payload(body: bytes | str | None, json: Any) -> bytes:
     if json is not None:
         import json as codec
@@ -304,7 +317,7 @@ def _payload(body: bytes | str | None, json: Any) -> bytes:
         except (TypeError, ValueError) as error:
             raise PlanError("json", f"cannot be written as JSON: {error}") from None
     if isinstance(body, str):
-        return body.encode()
+        return _encoded(body, "body")
     if body is None or isinstance(body, (bytes, bytearray, memoryview)):
         return bytes(body or b"")
     raise PlanError("body", f"must be bytes or text, not {type(body).__name__}; or use json=")
@@ -321,7 +334,7 @@ def _body_to_json(body: bytes) -> str | dict[str, str]:
 
 def _body_from_json(value: Any) -> bytes:
     if isinstance(value, str):
-        return value.encode()
+        return _encoded(value, "body")
     if isinstance(value, dict) and isinstance(text := value.get("base64"), str) and len(value) == 1:
         import base64
         import binascii

@@ -106,6 +106,11 @@ class Run:
         return self._result["duration_ns"] / 1e9
 
     @property
+    def elapsed(self) -> float:
+        """From the first intended start to the last answer."""
+        return self._result["elapsed_ns"] / 1e9
+
+    @property
     def interrupted(self) -> bool:
         """Whether it was stopped before the end of its plan."""
         return self._result["outcome"] == "stopped"
@@ -155,9 +160,10 @@ class Run:
 
     @property
     def rate(self) -> Rate:
-        duration = self.duration
-        achieved = self._requests.completed / duration if duration else 0.0
-        return Rate(self._plan.rate, achieved)
+        """Over the time of sending; over all of it where the plan ends by a count, because the
+        last request may be sent long before its answer."""
+        span = self.duration if self._plan.requests is None else self.elapsed
+        return Rate(self._plan.rate, self._requests.completed / span if span else 0.0)
 
     @property
     def bytes(self) -> Bytes:
@@ -192,6 +198,7 @@ class Run:
             "plan": self._plan.to_dict(),
             "environment": self.environment,
             "duration_s": self.duration,
+            "elapsed_s": self.elapsed,
             "interrupted": self.interrupted,
             "requests": self._requests.to_dict(),
             "status_codes": by_name["status_codes"],

@@ -34,7 +34,14 @@ _COUNTS = (
     "connect", "timeout", "reset", "protocol", "status",
 )  # fmt: skip
 _HISTOGRAMS = ("latency", "service", "send_lag", "generator_late", "blocked")
-_NUMBERS = ("started_unix_ns", "duration_ns", "bytes_sent", "bytes_received", "connects")
+_NUMBERS = (
+    "started_unix_ns",
+    "duration_ns",
+    "elapsed_ns",
+    "bytes_sent",
+    "bytes_received",
+    "connects",
+)
 _ROW_NUMBERS = (
     "start_ns", "length_ns", "scheduled", "sent", "completed",
     "dropped", "unsent", "connect", "timeout", "reset", "protocol", "status",

@@ -75,7 +75,8 @@ def _facts(run: Run) -> Iterable[tuple[str, str, str]]:
         yield "interrupted", f"after {duration_text(run.duration)} of its plan", _YELLOW
     yield "requests", _requests_text(run), ""
     target = "" if rate.target is None else f" of {number_text(rate.target)}/s asked for"
-    yield "rate", f"{number_text(rate.achieved)}/s{target}, over {duration_text(run.duration)}", ""
+    span = run.duration if run.plan.requests is None else run.elapsed
+    yield "rate", f"{number_text(rate.achieved)}/s{target}, over {duration_text(span)}", ""
     yield "failed", failures_text(requests.failed), _RED if requests.failed.total else ""
     codes = ", ".join(f"{code}: {count:,}" for code, count in run.status_codes.items())
     yield "statuses", codes or "none", ""

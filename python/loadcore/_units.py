@@ -67,16 +67,16 @@ def nanoseconds(seconds: float) -> int:
     return max(round(seconds * NANOSECONDS), 1) if seconds > 0 else 0
 
 
-def count(value: Count, field: str) -> int:
-    """A whole number of at least 1; text may end in k or M. Raises PlanError for `field`."""
+def count(value: Count, field: str, most: int = COUNT_MAX) -> int:
+    """A whole number from 1 to `most`; text may end in k or M. Raises PlanError for `field`."""
     if isinstance(value, str):
         number = _parse_scaled(value, field, "a whole number such as 20000 or '20k'")
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         number = float(value)
     else:
         raise PlanError(field, f"must be a whole number, not {type(value).__name__}")
-    if not 1 <= number <= COUNT_MAX or number != int(number):
-        raise PlanError(field, f"must be a whole number from 1, not {_show(value)}")
+    if not 1 <= number <= most or number != int(number):
+        raise PlanError(field, f"must be a whole number from 1 to {most:,}, not {_show(value)}")
     return int(value) if isinstance(value, int) else int(number)
 
 

@@ -77,6 +77,7 @@ def result(rows: list[IntervalRow] | None = None, **changes: Any) -> Result:
         "reason": "",
         "started_unix_ns": STARTED_NS,
         "duration_ns": sum(row["length_ns"] for row in rows),
+        "elapsed_ns": sum(row["length_ns"] for row in rows) + 2_000_000,
         "counts": counts(completed, **sums),
         "warmup_counts": counts(10),
         "status_codes": {200: completed - status, **({503: status} if status else {})},

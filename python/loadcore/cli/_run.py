@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -116,9 +117,11 @@ def _headers(lines: tuple[str, ...]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _body(text: str | None) -> bytes | str | None:
-    if text is None or not text.startswith("@"):
-        return text
+def _body(text: str | None) -> bytes | None:
+    if text is None:
+        return None
+    if not text.startswith("@"):
+        return os.fsencode(text)  # the bytes that were typed, be they UTF-8 or not
     path = text[1:]
     if path == "-":
         return sys.stdin.buffer.read()
