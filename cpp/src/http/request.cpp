@@ -39,7 +39,7 @@ std::string quoted(std::string_view text) {
 
 void check_method(std::string_view method) {
   if (!is_token(method)) {
-    refuse("method", "is " + quoted(method) + ", which is no HTTP method; write GET, POST, ...");
+    refuse("method", "is " + quoted(method) + ", which is no HTTP method; write GET or POST, say");
   }
   if (method == "CONNECT") refuse("method", "is CONNECT, which is for proxies; use another");
 }

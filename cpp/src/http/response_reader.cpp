@@ -1,16 +1,20 @@
 #include "loadcore/http/response_reader.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "http/scan.hpp"
 #include "loadcore/base/assert.hpp"
 
-// Every line that a piece holds whole is read where it lies; one that a piece cuts is put together
-// in line_. Either way it is understood by the same functions from at most line_bytes_max of its
-// bytes, which is why a cut cannot change the outcome.
+// A line that a piece cuts is put together in line_; any other is read where it lies. Both are
+// understood by the same functions from at most line_bytes_max of their bytes, which is why a cut
+// cannot change the outcome. take_usual_lines() is a shorter way for the head of a usual answer,
+// and leaves whatever is not usual to take_line().
 
 namespace loadcore::http {
 namespace {
+
+constexpr std::string_view version = "HTTP/1.";
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
@@ -20,16 +24,29 @@ std::string_view trim(std::string_view text) noexcept {
   return text;
 }
 
+std::uint64_t load(const char* at) noexcept {
+  std::uint64_t word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
+}
+
 /// Whether `text` is `lower`, letters and hyphens in lower case and at least eight of them, in any
 /// case. Setting the bit 0x20 makes letters small; the one other byte that it turns into one of
 /// these is CR, into a hyphen, and no line holds a CR.
 bool is_word(std::string_view text, std::string_view lower) noexcept {
   if (text.size() != lower.size()) return false;
+  const auto small = [](const char* at) { return load(at) | 0x2020202020202020; };
   const std::size_t last = lower.size() - 8;
-  const Word differing =
-      ((load_word(text.data()) | every_byte * 0x20) ^ load_word(lower.data())) |
-      ((load_word(text.data() + last) | every_byte * 0x20) ^ load_word(lower.data() + last));
-  return differing == 0;
+  return ((small(text.data()) ^ load(lower.data())) |
+          (small(text.data() + last) ^ load(lower.data() + last))) == 0;
+}
+
+/// Whether a field of this name may be one of those that are looked at: false for most.
+bool may_frame(std::string_view name) noexcept {
+  constexpr std::uint32_t sizes = 1U << std::string_view("connection").size() |
+                                  1U << std::string_view("content-length").size() |
+                                  1U << std::string_view("transfer-encoding").size();
+  return name.size() < 32 && (sizes >> name.size() & 1U) != 0;
 }
 
 /// The same for a `lower` that is shorter, and letters only.
@@ -40,20 +57,30 @@ bool is_letters(std::string_view text, std::string_view lower) noexcept {
 /// Calls take(element), trimmed, for each element of a comma-separated list until it says false.
 template <typename Take>
 bool for_each_element(std::string_view list, Take take) noexcept {
+  const char* at = list.data();
+  const char* const end = at + list.size();
   for (;;) {
-    const auto comma = list.find(',');
-    if (!take(trim(list.substr(0, comma)))) return false;
-    if (comma == list.npos) return true;
-    list.remove_prefix(comma + 1);
+    const char* comma = at;
+    while (comma != end && *comma != ',') ++comma;
+    if (!take(trim({at, comma}))) return false;
+    if (comma == end) return true;
+    at = comma + 1;
   }
 }
 
+/// The first control byte other than a tab, which may stand in a value.
 const char* find_control(const char* at, const char* end) noexcept {
   do {
-    at = find_marked(at, end, [](Word word) { return below(word, 0x20); });
+    at = find<Control>(at, end);
   } while (at != end && *at == '\t' && ++at != end);
   return at;
 }
+
+bool is_line_end(const char* at, const char* last) noexcept {
+  return at != last && at[0] == '\r' && at[1] == '\n';
+}
+
+constexpr auto line_length_max = static_cast<std::ptrdiff_t>(ResponseReader::line_bytes_max);
 
 }  // namespace
 
@@ -74,6 +101,10 @@ ResponseReader::Result ResponseReader::feed(const char* data, std::size_t size) 
   const char* const end = data + size;
   if (size != 0) untouched_ = false;
   while (at != end && phase_ < Phase::complete) {
+    if (phase_ <= Phase::fields && line_bytes_ == 0 && !after_cr_) {
+      at = take_usual_lines(at, end);
+      if (at == end || phase_ >= Phase::complete) break;
+    }
     at = phase_ < Phase::body ? take_line(at, end) : take_body(at, end);
   }
   const State state = phase_ < Phase::complete    ? State::more
@@ -96,6 +127,35 @@ bool ResponseReader::keep_alive() const noexcept {
 const char* ResponseReader::malformed(const char* at) noexcept {
   phase_ = Phase::malformed;
   return at;
+}
+
+/// Takes lines of the usual kind: whole, well-formed, not long, without tabs, ended by CRLF.
+const char* ResponseReader::take_usual_lines(const char* at, const char* end) noexcept {
+  const char* const last = end - 1;  // a line end that begins here is not whole
+  const char* line = at;
+  if (phase_ == Phase::status_line) {
+    const char* const stop = find<Control>(line, last);
+    if (stop == line || !is_line_end(stop, last)) return at;
+    if (!on_status_line({line, stop})) return malformed(stop);
+    line = stop + 2;
+  }
+  while (line < last) {
+    const char* const colon = find<NameEnd>(line, last);
+    if (colon == line) {
+      if (!is_line_end(colon, last)) break;
+      line += 2;
+      if (account(static_cast<std::size_t>(line - at)) && !on_head()) return malformed(line);
+      return line;
+    }
+    if (colon == last || *colon != ':') break;
+    const char* const stop = find<Control>(colon + 1, last);
+    if (!is_line_end(stop, last) || stop - line > line_length_max) break;
+    const std::string_view name(line, colon);
+    if (may_frame(name) && !on_field(name, {colon + 1, stop}, false)) return malformed(stop);
+    line = stop + 2;
+  }
+  account(static_cast<std::size_t>(line - at));
+  return line;
 }
 
 /// Takes a line, or what there is of it.
@@ -144,6 +204,9 @@ void ResponseReader::keep(const char* begin, const char* end) noexcept {
     std::copy_n(begin, fitting, line_.data() + line_bytes_);
   }
   line_bytes_ += static_cast<std::uint32_t>(size);
+  // What does not even begin as an answer need not be waited for.
+  const std::string_view start(line_.data(), std::min<std::size_t>(line_bytes_, version.size()));
+  if (phase_ == Phase::status_line && !version.starts_with(start)) phase_ = Phase::malformed;
   // Lines of the head are bounded together; these are not, as a body has any number of them.
   if (phase_ >= Phase::chunk_size && line_bytes_ > line_bytes_max) phase_ = Phase::malformed;
 }
@@ -173,7 +236,7 @@ void ResponseReader::on_line(std::string_view line, bool cut) noexcept {
   bool good = true;
   switch (phase_) {
     case Phase::fields:
-      good = line.empty() ? on_head() : on_field(line, cut);
+      good = line.empty() ? on_head() : on_field_line(line, cut);
       break;
     case Phase::status_line:
       good = line.empty() ? ++empty_lines_ <= empty_lines_max : on_status_line(line);
@@ -189,7 +252,7 @@ void ResponseReader::on_line(std::string_view line, bool cut) noexcept {
       if (line.empty()) {
         phase_ = Phase::complete;
       } else {
-        good = on_field(line, cut);
+        good = on_field_line(line, cut);
       }
       break;
     default:
@@ -200,7 +263,6 @@ void ResponseReader::on_line(std::string_view line, bool cut) noexcept {
 
 /// `HTTP/1.1 200 OK`; the reason may be missing, with or without the space before it.
 bool ResponseReader::on_status_line(std::string_view line) noexcept {
-  constexpr std::string_view version = "HTTP/1.";
   if (line.size() < 12 || !line.starts_with(version) || !is_digit(line[7]) || line[8] != ' ' ||
       !is_digit(line[9]) || !is_digit(line[10]) || !is_digit(line[11])) {
     return false;
@@ -214,44 +276,35 @@ bool ResponseReader::on_status_line(std::string_view line) noexcept {
   return true;
 }
 
-bool ResponseReader::on_field(std::string_view line, bool cut) noexcept {
-  // Whitespace in front of the colon, or in front of it all (obs-fold), stops this as well.
+bool ResponseReader::on_field_line(std::string_view line, bool cut) noexcept {
   const char* const end = line.data() + line.size();
-  const char* const colon = find_marked(
-      line.data(), end, [](Word word) { return below(word, 0x21) | equal_to(word, ':'); });
+  const char* const colon = find<NameEnd>(line.data(), end);
+  // Whitespace in front of the colon, or in front of it all (obs-fold), is in the way here.
   if (colon == end || colon == line.data() || *colon != ':') return false;
-  if (phase_ == Phase::trailers) return true;
+  return phase_ == Phase::trailers || on_field({line.data(), colon}, {colon + 1, end}, cut);
+}
 
-  const std::string_view name(line.data(), static_cast<std::size_t>(colon - line.data()));
-  const std::string_view value(colon + 1, static_cast<std::size_t>(end - colon - 1));
-  switch (name.size()) {
-    case 10:
-      if (!is_word(name, "connection")) return true;
-      if (!cut) on_connection(value);
-      return !cut;
-    case 14:
-      return !is_word(name, "content-length") || (!cut && on_content_length(trim(value)));
-    case 17:
-      return !is_word(name, "transfer-encoding") || (!cut && on_transfer_encoding(value));
-    default:
-      return true;
-  }
+bool ResponseReader::on_field(std::string_view name, std::string_view value, bool cut) noexcept {
+  if (is_word(name, "content-length")) return !cut && on_content_length(value);
+  if (is_word(name, "transfer-encoding")) return !cut && on_transfer_encoding(value);
+  if (!is_word(name, "connection")) return true;
+  on_connection(value);
+  return !cut;
 }
 
 /// A number, or the same number several times (RFC 9110 section 8.6).
 bool ResponseReader::on_content_length(std::string_view value) noexcept {
   return for_each_element(value, [this](std::string_view digits) {
-    if (digits.empty()) return false;
     std::uint64_t length = 0;
     for (const char c : digits) {
       constexpr std::uint64_t limit = UINT64_MAX / 10 - 1;
       if (!is_digit(c) || length > limit) return false;
       length = length * 10 + static_cast<std::uint64_t>(c - '0');
     }
-    if (message_.has_content_length && message_.content_length != length) return false;
+    const bool differs = message_.has_content_length && message_.content_length != length;
     message_.has_content_length = true;
     message_.content_length = length;
-    return true;
+    return !digits.empty() && !differs;
   });
 }
 
@@ -274,6 +327,10 @@ bool ResponseReader::on_transfer_encoding(std::string_view value) noexcept {
 }
 
 void ResponseReader::on_connection(std::string_view value) noexcept {
+  if (is_word(trim(value), "keep-alive")) {  // by far the most usual
+    message_.keep_alive = true;
+    return;
+  }
   for_each_element(value, [this](std::string_view option) {
     if (is_letters(option, "close")) message_.close = true;
     if (is_word(option, "keep-alive")) message_.keep_alive = true;

@@ -85,6 +85,7 @@ class ResponseReader {
     bool keep_alive = false;
   };
 
+  const char* take_usual_lines(const char* at, const char* end) noexcept;
   const char* take_line(const char* at, const char* end) noexcept;
   const char* take_body(const char* at, const char* end) noexcept;
   const char* malformed(const char* at) noexcept;
@@ -93,7 +94,8 @@ class ResponseReader {
 
   void on_line(std::string_view line, bool cut) noexcept;
   bool on_status_line(std::string_view line) noexcept;
-  bool on_field(std::string_view line, bool cut) noexcept;
+  bool on_field_line(std::string_view line, bool cut) noexcept;
+  bool on_field(std::string_view name, std::string_view value, bool cut) noexcept;
   bool on_content_length(std::string_view value) noexcept;
   bool on_transfer_encoding(std::string_view value) noexcept;
   void on_connection(std::string_view value) noexcept;
