@@ -55,7 +55,8 @@ struct Best {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int rounds = argc > 1 ? std::max(1, std::atoi(argv[1])) : 20;
+  const int rounds =
+      argc > 1 ? static_cast<int>(std::clamp(std::strtol(argv[1], nullptr, 10), 1L, 1000L)) : 20;
   const auto values = durations();
   const double asked[] = {50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99};
   IntervalRecorder recorder;
