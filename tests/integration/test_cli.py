@@ -1,0 +1,103 @@
+"""The command line around its commands: help, version, plug-ins, report."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import recorded
+from command import loadcore
+
+import loadcore as lc
+
+
+def test_the_version_is_the_packages() -> None:
+    done = loadcore("--version")
+    assert done.stdout == f"loadcore {lc.__version__}\n"
+    from importlib.metadata import version
+
+    assert version("loadcore") == lc.__version__
+
+
+def test_the_script_is_the_module() -> None:
+    script = Path(sys.executable).parent / "loadcore"
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == loadcore("--version").stdout
+
+
+def test_help_says_every_command_and_every_flag() -> None:
+    top = loadcore("--help").stdout
+    assert top == loadcore().stdout == loadcore("-h").stdout
+    for name in ("run", "serve", "demo", "report"):
+        assert name in top
+        done = loadcore(name, "--help")
+        assert done.returncode == 0
+        assert f"loadcore {name}" in done.stdout
+    text = loadcore("run", "--help").stdout
+    for flag in ("-X", "-H", "-b", "-c", "-t", "-d", "-n", "-r", "--json", "--save", "--warmup"):
+        assert flag in text
+
+
+@pytest.mark.parametrize("name", ["stack", "fleet", "autoscale"])
+def test_a_command_of_an_extra_says_how_to_get_it(name: str) -> None:
+    done = loadcore(name, "plan", "a.toml")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "pip install 'loadcore[aws]'" in done.stderr
+
+
+def test_an_unknown_command_names_those_that_there_are() -> None:
+    done = loadcore("rnu")
+    assert done.returncode == 2
+    assert "'rnu'" in done.stderr
+    assert "run, serve, demo" in done.stderr
+
+
+@pytest.fixture
+def plug_in(tmp_path: Path) -> dict[str, str]:
+    """The environment of a process that has a distribution with two commands."""
+    package = tmp_path / "greeter-1.0.dist-info"
+    package.mkdir()
+    (package / "METADATA").write_text("Metadata-Version: 2.1\nName: greeter\nVersion: 1.0\n")
+    (package / "entry_points.txt").write_text(
+        "[loadcore.commands]\nhello = greeter:hello\nstack = greeter_of_none:stack\n"
+    )
+    (tmp_path / "greeter.py").write_text(
+        "import click\n\n@click.command()\ndef hello():\n    '''Greets.'''\n    print('hello')\n"
+    )
+    import os
+
+    return os.environ | {"PYTHONPATH": str(tmp_path)}
+
+
+def test_another_distribution_adds_its_commands(plug_in: dict[str, str]) -> None:
+    assert loadcore("hello", env=plug_in).stdout == "hello\n"
+    text = loadcore("--help", env=plug_in).stdout
+    assert "Greets." in text
+    assert "not available" in text
+
+
+def test_a_plug_in_that_cannot_be_imported_says_how_to_get_it(plug_in: dict[str, str]) -> None:
+    done = loadcore("stack", "plan", env=plug_in)
+    assert done.returncode == 2
+    assert "greeter_of_none" in done.stderr
+    assert "pip install 'loadcore[aws]'" in done.stderr
+
+
+def test_report_makes_a_page_of_a_saved_run(tmp_path: Path) -> None:
+    recorded.run().save(tmp_path / "a.run")
+    assert loadcore("report", "a.run", cwd=tmp_path).returncode == 0
+    assert "<svg" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no run"])
+def test_report_refuses_what_is_no_saved_run(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "a.run").write_bytes(content)
+    done = loadcore("report", "a.run", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "a.run" in done.stderr
+    assert not (tmp_path / "report.html").exists()

@@ -1,0 +1,225 @@
+"""lc.run and lc.start over real sockets."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from target import (
+    OK,
+    UNAVAILABLE,
+    closing,
+    endless_body,
+    endless_header,
+    silent,
+    target,
+    trickling,
+    unused_port,
+)
+
+import loadcore as lc
+
+
+def test_a_closed_loop_sends_as_many_as_it_was_asked_for() -> None:
+    with target() as server:
+        run = lc.run(server.url, requests=500, connections=4, threads=2)
+        assert len(server.requests) == 500
+        assert server.connections == 4
+    assert run.requests == lc.Requests(500, 500, 500, 0, 0, lc.Failures())
+    assert run.status_codes == {200: 500}
+    assert run.latency.count == run.service_time.count == 500
+    assert run.send_lag.count == 0
+    assert 0 < run.latency.min <= run.latency.p50 <= run.latency.p99 <= run.latency.max
+    assert run.bytes.received == 500 * len(OK)
+    assert run.connects == 4
+    assert not run.corrected
+
+
+def test_an_open_loop_keeps_its_schedule() -> None:
+    with target() as server:
+        run = lc.run(server.url, rate=200, duration=1, connections=8, interval="200ms")
+        assert len(server.requests) == 200
+    assert run.requests.scheduled == run.requests.completed == 200
+    assert run.rate.target == 200
+    assert run.rate.achieved == pytest.approx(200, rel=0.05)
+    assert run.duration == pytest.approx(1.0, rel=0.1)
+    assert run.send_lag.count == 200
+    assert run.latency.p50 >= run.service_time.p50
+    timeline = run.timeline()
+    assert sum(timeline["scheduled"]) == sum(timeline["completed"]) == 200
+    assert timeline.row_count in (5, 6)
+
+
+def test_the_request_is_the_one_that_was_described() -> None:
+    with target() as server:
+        lc.run(server.url + "a?b=c", json={"item": 7}, headers={"X-Test": "ä"}, requests=1)
+        request = server.requests[0]
+    assert request.startswith(b"POST /a?b=c HTTP/1.1\r\n")
+    assert "\r\nX-Test: ä\r\n".encode() in request
+    assert re.search(rb"\r\ncontent-type: application/json\r\n", request, re.IGNORECASE)
+    assert request.endswith(b'\r\n\r\n{"item": 7}')
+
+
+def test_warm_up_is_sent_and_not_measured() -> None:
+    with target() as server:
+        run = lc.run(server.url, rate=100, duration=0.5, warmup=0.3)
+        assert len(server.requests) == run.requests.sent + run.warmup_requests.sent
+    assert run.requests.scheduled == 50
+    assert run.warmup_requests.completed == pytest.approx(30, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (UNAVAILABLE, "status"),
+        (b"220 mail.example ESMTP\r\n\r\n", "protocol"),
+        (b"\x00\xff" * 500, "protocol"),
+        (closing, "reset"),
+        (endless_header, "protocol"),
+        (silent, "timeout"),
+        (trickling, "timeout"),
+        (endless_body, "timeout"),
+    ],
+)
+def test_a_bad_target_is_counted_by_kind_and_the_run_ends_on_time(
+    answer: bytes | Callable[[socket.socket], bool], kind: str
+) -> None:
+    with target(answer) as server:
+        begin = time.monotonic()
+        run = lc.run(server.url, connections=2, duration=1, timeout=0.5)
+        took = time.monotonic() - begin
+    failed = run.requests.failed._asdict()
+    assert failed.pop(kind) > 0
+    assert not any(failed.values())
+    assert took < 3
+    assert run.requests.completed == (run.requests.sent if kind == "status" else 0)
+
+
+def test_a_target_that_is_not_there_raises_one_sentence() -> None:
+    url = f"http://127.0.0.1:{unused_port()}/"
+    with pytest.raises(lc.RunError, match=re.escape(f"cannot reach {url}")) as caught:
+        lc.run(url, duration=1)
+    assert isinstance(caught.value, lc.LoadcoreError)
+
+
+@pytest.mark.parametrize(
+    ("url", "options", "field"),
+    [
+        ("http://", {}, "url"),
+        ("ftp://127.0.0.1/", {}, "url"),
+        ("http://127.0.0.1:99999/", {}, "url"),
+        ("http://127.0.0.1/", {"headers": {"A": "b\r\nc"}}, "headers"),
+        ("http://127.0.0.1/", {"method": "GET /"}, "method"),
+        ("http://127.0.0.1/", {"connections": 900_000}, "connections"),
+    ],
+)
+def test_what_the_core_refuses_is_a_plan_error(
+    url: str, options: dict[str, object], field: str
+) -> None:
+    with pytest.raises(lc.PlanError) as caught:
+        lc.start(url, **options)  # type: ignore[arg-type]
+    assert caught.value.field == field
+
+
+def test_a_plan_may_be_given_instead_of_arguments() -> None:
+    with target() as server:
+        plan = lc.Plan.of(server.url, requests=3)
+        assert lc.run(plan).plan == plan
+        with pytest.raises(lc.PlanError, match="rate"):
+            lc.run(plan, rate=5)
+
+
+def test_a_run_can_be_watched_and_stopped() -> None:
+    with target() as server:
+        handle = lc.start(server.url, rate=200, duration=60, interval=0.25)
+        with pytest.raises(TimeoutError):
+            handle.wait(timeout=0.8)
+        progress = handle.progress()
+        assert progress.phase == "running"
+        assert progress.remaining == pytest.approx(59.2, abs=1)
+        assert 0 < progress.requests.completed <= 200
+        assert 40 < progress.rate < 400  # a quarter of a second on a machine that may be busy
+        assert 0 < progress.p50 <= progress.p99
+        assert "running" in repr(handle)
+        handle.stop()
+        run = handle.wait()
+    assert run.interrupted
+    assert run.duration < 5
+    assert handle.progress().phase == "done"
+    assert handle.wait().to_dict() == run.to_dict()
+
+
+def test_a_handle_as_a_context_manager_ends_its_run() -> None:
+    with target() as server:
+        with lc.start(server.url, rate=100, duration=60) as handle:
+            time.sleep(0.2)
+        assert handle.wait(timeout=0).interrupted
+
+
+def test_stop_bounds_the_wait_for_outstanding_answers() -> None:
+    with target(silent) as server:
+        handle = lc.start(server.url, connections=3, duration=60, timeout=60)
+        time.sleep(0.3)
+        begin = time.monotonic()
+        handle.stop(drain=0.2)
+        run = handle.wait()
+    assert time.monotonic() - begin < 2
+    assert run.requests.failed.timeout == run.requests.sent == 3
+
+
+def test_two_runs_in_two_threads_do_not_mix() -> None:
+    with target() as one, target(UNAVAILABLE) as two, ThreadPoolExecutor(2) as pool:
+        first = pool.submit(lc.run, one.url, rate=300, duration=1)
+        second = pool.submit(lc.run, two.url, requests=200, connections=2)
+        assert first.result().status_codes == {200: 300}
+        assert second.result().status_codes == {503: 200}
+
+
+def send_later(*after_s: float) -> None:
+    """Ctrl-C for this process, at these times from now."""
+    for delay in after_s:
+        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+
+def test_ctrl_c_returns_what_was_measured() -> None:
+    with target() as server:
+        send_later(0.5)
+        begin = time.monotonic()
+        with pytest.raises(lc.Interrupted) as caught:
+            lc.run(server.url, rate=200, duration=60)
+        assert time.monotonic() - begin < 3
+    run = caught.value.run
+    assert run.interrupted
+    assert 20 <= run.requests.completed <= 400
+
+
+def test_a_second_ctrl_c_does_not_wait_for_answers() -> None:
+    with target(silent) as server:
+        send_later(0.3, 0.5)
+        begin = time.monotonic()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            lc.run(server.url, connections=2, duration=60, timeout=60)
+        assert not isinstance(caught.value, lc.Interrupted)
+        assert time.monotonic() - begin < 1.2
+
+
+def test_a_run_costs_little_memory() -> None:
+    """Peak memory above a bare interpreter; the bound is the project's for 64 connections."""
+
+    def peak_kb(code: str) -> int:
+        peak = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        command = [sys.executable, "-c", f"{code}\n{peak}"]
+        return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    with target() as server:
+        drive = f"import loadcore as lc; lc.run({server.url!r}, connections=64, duration=2)"
+        assert peak_kb(drive) - peak_kb("") <= 12 * 1024
