@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <climits>
+#include <string>
 #include <system_error>
 
 #include "loadcore/base/error.hpp"
@@ -13,11 +14,12 @@
 namespace loadcore::net {
 namespace {
 
-bool control(int epoll, int operation, int descriptor, std::uint32_t events, std::uint64_t token) {
+bool control(const Descriptor& epoll, int operation, int descriptor, std::uint32_t events,
+             std::uint64_t token) {
   epoll_event event{};
   event.events = events;
   event.data.u64 = token;
-  return ::epoll_ctl(epoll, operation, descriptor, &event) == 0;
+  return ::epoll_ctl(epoll.number(), operation, descriptor, &event) == 0;
 }
 
 int timeout_ms(std::optional<base::TimePoint> deadline) noexcept {
@@ -31,19 +33,11 @@ int timeout_ms(std::optional<base::TimePoint> deadline) noexcept {
 Poller::Poller()
     : epoll_(::epoll_create1(EPOLL_CLOEXEC)), waker_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   // Edge-triggered, so that nobody has to read the eventfd: every write is an event.
-  if (epoll_ < 0 || waker_ < 0 ||
-      !control(epoll_, EPOLL_CTL_ADD, waker_, EPOLLIN | EPOLLET, wake_token)) {
-    const std::string reason = std::generic_category().message(errno);
-    if (epoll_ >= 0) ::close(epoll_);
-    if (waker_ >= 0) ::close(waker_);
-    throw base::RunError("cannot wait for connections (" + reason +
+  if (!epoll_ || !waker_ ||
+      !control(epoll_, EPOLL_CTL_ADD, waker_.number(), EPOLLIN | EPOLLET, wake_token)) {
+    throw base::RunError("cannot wait for connections (" + std::generic_category().message(errno) +
                          "): raise the limit on open files (ulimit -n)");
   }
-}
-
-Poller::~Poller() {
-  ::close(waker_);
-  ::close(epoll_);
 }
 
 bool Poller::add(int descriptor, std::uint64_t token) noexcept {
@@ -60,15 +54,15 @@ void Poller::set_listening(int descriptor, std::uint64_t token, bool listening) 
 }
 
 std::span<const epoll_event> Poller::wait(std::optional<base::TimePoint> deadline) noexcept {
-  const int count =
-      ::epoll_wait(epoll_, events_.data(), static_cast<int>(events_.size()), timeout_ms(deadline));
+  const int count = ::epoll_wait(epoll_.number(), events_.data(), static_cast<int>(events_.size()),
+                                 timeout_ms(deadline));
   return {events_.data(), static_cast<std::size_t>(std::max(count, 0))};
 }
 
 void Poller::wake() noexcept {
   const std::uint64_t one = 1;
   // Fails only where the count would overflow, and then an event is due already.
-  [[maybe_unused]] const auto written = ::write(waker_, &one, sizeof one);
+  [[maybe_unused]] const auto written = ::write(waker_.number(), &one, sizeof one);
 }
 
 }  // namespace loadcore::net

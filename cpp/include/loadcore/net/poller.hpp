@@ -8,6 +8,7 @@
 #include <span>
 
 #include "loadcore/base/clock.hpp"
+#include "loadcore/net/descriptor.hpp"
 
 namespace loadcore::net {
 
@@ -23,9 +24,6 @@ class Poller {
 
   /// Throws base::RunError where the process is out of descriptors.
   Poller();
-  ~Poller();
-  Poller(const Poller&) = delete;
-  Poller& operator=(const Poller&) = delete;
 
   /// Tells from now on of `descriptor` becoming readable, writable, or closed by the peer, until it
   /// is closed. False where the system refuses (out of memory or of watches).
@@ -43,8 +41,8 @@ class Poller {
   void wake() noexcept;
 
  private:
-  int epoll_;
-  int waker_;
+  Descriptor epoll_;
+  Descriptor waker_;
   std::array<epoll_event, 256> events_;
 };
 

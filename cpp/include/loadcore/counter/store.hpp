@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace loadcore::counter {
+
+/// The longest user id, in bytes.
+inline constexpr std::size_t user_bytes_max = 128;
+
+enum class Outcome : std::uint8_t {
+  counted,
+  full,      ///< the user is new, and the store holds as many as it may
+  overflow,  ///< the total would exceed 2^63 - 1
+};
+
+/// One addition of a batch; the store fills in the second half.
+struct Addition {
+  std::string_view user;   ///< 1 to user_bytes_max bytes
+  std::int64_t likes = 1;  ///< 1 or more
+  Outcome outcome = Outcome::counted;
+  std::int64_t total = 0;  ///< after it; where it was not counted, as before
+};
+
+struct StoreStats {
+  std::uint64_t users = 0;
+  std::uint64_t likes = 0;
+};
+
+/// Where likes are kept: the seam between the routes and memory, a disk or a database. Additions
+/// come in batches so that a store that waits for a disk can wait once for many. Any thread may
+/// call; when add() returns, the batch is as safe as the store promises to make it.
+class Store {
+ public:
+  virtual ~Store() = default;
+  /// Counts each addition of the batch, in order, or refuses it alone.
+  virtual void add(std::span<Addition> batch) = 0;
+  /// The user's total; 0 for one never liked, of whom nothing is then kept.
+  virtual std::int64_t get(std::string_view user) const = 0;
+  virtual StoreStats stats() const = 0;
+};
+
+}  // namespace loadcore::counter
