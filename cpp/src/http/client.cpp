@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/error.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -256,8 +257,8 @@ class AsioTransport final : public ClientTransport {
         return;
       } else if (errno != EINTR) {
         // An answer sent before the connection broke may still be there to be read; where there is
-        // none, the read that is under way says so.
-        connection.unsent = {};
+        // none, the read that is under way says so. What is left unsent tells complete() that the
+        // connection is of no use.
         return;
       }
     }
@@ -281,7 +282,7 @@ class AsioTransport final : public ClientTransport {
     Connection& connection = connections_[slot];
     connection.reading = false;
     if (error) {
-      on_end(slot);
+      on_end(slot, error == asio::error::eof);
       return;
     }
     take(slot, connection.buffer.data(), bytes, now());
@@ -337,12 +338,13 @@ class AsioTransport final : public ClientTransport {
     events_.answered(slot, answer);
   }
 
-  void on_end(Slot slot) {
+  /// The connection is over; `orderly` by FIN, which may be how a body ends, as opposed to RST.
+  void on_end(Slot slot, bool orderly) {
     Connection& connection = connections_[slot];
     if (connection.state == State::idle) {
       close(slot);
       events_.closed(slot);
-    } else if (connection.reader.finish()) {
+    } else if (orderly && connection.reader.finish()) {
       complete(slot, now(), false);
     } else {
       fail(slot, Failure::reset);

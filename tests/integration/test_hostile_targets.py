@@ -1,0 +1,348 @@
+"""Targets that answer what they should not: counted by kind, bounded in memory, over on time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+import hostile
+import pytest
+from hostile import ScriptedServer
+
+import loadcore as lc
+
+CONNECTIONS = 4
+REQUESTS = 16
+TIMEOUT_S = 0.3
+# On top of what a run has to take: threads, back-off after failures, a busy machine.
+SLACK_S = 1.5
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+ENDLESS_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000000\r\n\r\n"
+
+
+class Case(NamedTuple):
+    name: str
+    script: hostile.Script
+    kind: str
+    """A kind of failure, or "completed"."""
+    status: int | None = 200
+    method: str = "GET"
+
+
+ANSWERED = [
+    Case("content-length", hostile.answering(hostile.OK), "completed"),
+    Case("no-content", hostile.answering(b"HTTP/1.1 204 No Content\r\n\r\n"), "completed", 204),
+    Case(
+        "not-modified",
+        hostile.answering(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 512\r\n\r\n"),
+        "completed",
+        304,
+    ),
+    Case(
+        "head",
+        hostile.answering(b"HTTP/1.1 200 OK\r\nContent-Length: 512\r\n\r\n"),
+        "completed",
+        method="HEAD",
+    ),
+    Case(
+        "connection-close",
+        hostile.answering_once(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
+        ),
+        "completed",
+    ),
+    Case(
+        "http-1.0",
+        hostile.answering_once(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+        "completed",
+    ),
+    Case("until-close", hostile.answering_once(b"HTTP/1.1 200 OK\r\n\r\nall"), "completed"),
+    Case(
+        "server-error",
+        hostile.answering(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"),
+        "completed",
+        500,
+    ),
+    Case(
+        "redirect",
+        hostile.answering(b"HTTP/1.1 302 Found\r\nLocation: /next\r\nContent-Length: 0\r\n\r\n"),
+        "completed",
+        302,
+    ),
+    Case(
+        "chunked-with-trailers",
+        hostile.answering(CHUNKED + b"2\r\nok\r\n0\r\nA: b\r\n\r\n"),
+        "completed",
+    ),
+    Case(
+        "interim-answers",
+        hostile.answering(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n" + hostile.OK
+        ),
+        "completed",
+    ),
+    Case(
+        "content-length-too-short",
+        hostile.answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more"),
+        "completed",
+    ),
+]
+
+RESET = [
+    Case("closes-at-once", hostile.closing_at_once, "reset"),
+    Case("closes-when-asked", hostile.answering_once(b""), "reset"),
+    Case("resets-when-asked", hostile.answering_once(b"", reset=True), "reset"),
+    Case("half-a-head", hostile.answering_once(b"HTTP/1.1 200 OK\r\nContent-"), "reset"),
+    Case(
+        "half-a-body",
+        hostile.answering_once(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
+        "reset",
+    ),
+    Case("half-a-chunk", hostile.answering_once(CHUNKED + b"9\r\nhalf"), "reset"),
+    Case("no-last-chunk", hostile.answering_once(CHUNKED + b"2\r\nok\r\n"), "reset"),
+    Case(
+        "reset-within-a-body-that-ends-with-the-connection",
+        hostile.answering_once(b"HTTP/1.1 200 OK\r\n\r\nhalf", reset=True),
+        "reset",
+    ),
+]
+
+MALFORMED = [
+    Case("garbage", hostile.answering(b"\x00\xff\x16\x03\x01 this is no HTTP\r\n\r\n"), "protocol"),
+    Case("another-protocol", hostile.answering(b"SSH-2.0-OpenSSH_9.2\r\n"), "protocol"),
+    Case("http-2", hostile.answering(b"HTTP/2.0 200 OK\r\n\r\n"), "protocol"),
+    Case(
+        "endless-head",
+        hostile.endless(b"HTTP/1.1 200 OK\r\n", b"X-More: " + b"a" * 1000 + b"\r\n"),
+        "protocol",
+    ),
+    Case("endless-line", hostile.endless(b"HTTP/1.1 200 OK\r\nX-More: ", b"a" * 4096), "protocol"),
+    Case("interim-for-ever", hostile.endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), "protocol"),
+    Case(
+        "endless-trailers",
+        hostile.endless(CHUNKED + b"0\r\n", b"X-More: " + b"a" * 1000 + b"\r\n"),
+        "protocol",
+    ),
+    Case(
+        "unasked-upgrade",
+        hostile.answering(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+        "protocol",
+    ),
+    Case(
+        "two-lengths",
+        hostile.answering(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok"),
+        "protocol",
+    ),
+    Case(
+        "negative-length",
+        hostile.answering(b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok"),
+        "protocol",
+    ),
+    Case("no-chunk-size", hostile.answering(CHUNKED + b"xyz\r\n"), "protocol"),
+    Case(
+        "chunk-of-2-to-the-80",
+        hostile.answering(CHUNKED + b"100000000000000000000\r\n"),
+        "protocol",
+    ),
+]
+
+LATE = [
+    Case("silent", hostile.answering_then_silent(b""), "timeout"),
+    Case(
+        "content-length-too-long",
+        hostile.answering_then_silent(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"),
+        "timeout",
+    ),
+    Case("trickle", hostile.endless(b"HTTP/1.1 200 OK\r\nX: ", b"a", pause_s=0.1), "timeout"),
+    Case("endless-body", hostile.endless(ENDLESS_BODY, b"a" * 65536), "timeout"),
+    Case(
+        "endless-chunks",
+        hostile.endless(CHUNKED, b"10000\r\n" + b"a" * 65536 + b"\r\n"),
+        "timeout",
+    ),
+    Case(
+        "endless-body-until-close",
+        hostile.endless(b"HTTP/1.1 200 OK\r\n\r\n", b"a" * 65536),
+        "timeout",
+    ),
+]
+
+
+def _counts(run: lc.Run) -> dict[str, int]:
+    """Ways in which a request that was sent can end, and how many did."""
+    failed = run.requests.failed
+    return {
+        "completed": run.requests.completed,
+        "connect": failed.connect,
+        "timeout": failed.timeout,
+        "reset": failed.reset,
+        "protocol": failed.protocol,
+    }
+
+
+def _only(kind: str, requests: int) -> dict[str, int]:
+    kinds = ("completed", "connect", "timeout", "reset", "protocol")
+    return {**dict.fromkeys(kinds, 0), kind: requests}
+
+
+def _id(case: Case) -> str:
+    return case.name
+
+
+@pytest.mark.parametrize("case", ANSWERED + RESET + MALFORMED + LATE, ids=_id)
+def test_closed_loop_counts_by_kind(case: Case) -> None:
+    requests = 2 * CONNECTIONS if case.kind == "timeout" else REQUESTS
+    begin = time.monotonic()
+    with ScriptedServer(case.script) as server:
+        run = lc.run(
+            server.url,
+            method=case.method,
+            requests=requests,
+            connections=CONNECTIONS,
+            threads=1,
+            timeout=TIMEOUT_S,
+        )
+        elapsed_s = time.monotonic() - begin
+        assert _counts(run) == _only(case.kind, requests)
+        assert run.requests.scheduled == run.requests.sent == requests
+        if case.script is not hostile.closing_at_once:
+            assert server.requests_settled(requests) == requests
+    assert elapsed_s < 2 * TIMEOUT_S + SLACK_S
+
+    answered = requests if case.kind == "completed" else 0
+    assert case.status is not None
+    assert run.status_codes == ({case.status: requests} if answered else {})
+    assert run.requests.failed.status == (answered if not 200 <= case.status <= 299 else 0)
+    assert run.latency.count == answered
+    assert not run.interrupted
+
+
+@pytest.mark.parametrize("case", [ANSWERED[0], RESET[3], MALFORMED[0], LATE[0], LATE[3]], ids=_id)
+def test_open_loop_ends_on_time(case: Case) -> None:
+    rate, duration_s = 200, 0.5
+    begin = time.monotonic()
+    with ScriptedServer(case.script) as server:
+        run = lc.run(
+            server.url,
+            rate=rate,
+            duration=duration_s,
+            connections=CONNECTIONS,
+            threads=1,
+            timeout=TIMEOUT_S,
+        )
+        elapsed_s = time.monotonic() - begin
+        assert server.requests_settled(run.requests.sent) == run.requests.sent
+    assert elapsed_s < duration_s + TIMEOUT_S + SLACK_S
+    assert run.duration == pytest.approx(duration_s)
+    assert run.requests.scheduled == rate * duration_s
+    assert run.requests.sent >= CONNECTIONS
+    assert _counts(run) == _only(case.kind, run.requests.sent)
+
+
+def test_answers_of_different_kinds_are_told_apart() -> None:
+    answers = [
+        hostile.OK,
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+        b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+    ]
+    given = [0] * len(answers)
+    turn = iter(range(10_000))
+
+    def script(peer: hostile.Peer) -> None:
+        while True:
+            peer.read_request()
+            which = next(turn) % len(answers)
+            given[which] += 1
+            peer.send(answers[which])
+            if which in (1, 2):
+                return
+
+    # One connection: the script's list of what it gave needs no lock.
+    with ScriptedServer(script) as server:
+        run = lc.run(server.url, requests=80, connections=1, threads=1, timeout=TIMEOUT_S)
+    assert given == [20, 20, 20, 20]
+    assert _counts(run) == {
+        "completed": 40,
+        "connect": 0,
+        "timeout": 0,
+        "reset": 20,
+        "protocol": 20,
+    }
+    assert run.status_codes == {200: 20, 503: 20}
+    assert run.requests.failed.status == 20
+
+
+def test_an_answer_before_the_request_is_complete_counts() -> None:
+    with ScriptedServer(hostile.answering_early) as server:
+        run = lc.run(
+            server.url,
+            body=b"a" * 20_000_000,
+            requests=REQUESTS,
+            connections=CONNECTIONS,
+            threads=1,
+            timeout=5,
+        )
+        assert server.requests_settled(REQUESTS) == REQUESTS
+    assert _counts(run) == _only("completed", REQUESTS)
+    assert run.status_codes == {413: REQUESTS}
+    # Half a request is still on its way there: none of the connections can be used again.
+    assert run.connects == REQUESTS
+
+
+def test_a_connection_that_is_reset_at_once_counts_as_one_or_the_other() -> None:
+    # Whether connecting has already succeeded when the reset comes is the kernel's to say.
+    with ScriptedServer(hostile.resetting_at_once) as server:
+        run = lc.run(server.url, requests=REQUESTS, connections=CONNECTIONS, threads=1)
+    counts = _counts(run)
+    assert counts["connect"] + counts["reset"] == run.requests.sent == REQUESTS
+
+
+def test_a_target_that_speaks_first_is_survived() -> None:
+    with ScriptedServer(hostile.speaking_first) as server:
+        begin = time.monotonic()
+        run = lc.run(
+            server.url,
+            rate=200,
+            duration=0.5,
+            connections=CONNECTIONS,
+            threads=1,
+            timeout=TIMEOUT_S,
+        )
+        assert time.monotonic() - begin < 0.5 + TIMEOUT_S + SLACK_S
+    assert run.requests.scheduled == 100
+
+
+MEMORY_PROBE = """
+import sys
+import loadcore as lc
+
+def peak_kib():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM:"))
+
+lc.run(sys.argv[1], requests=1, connections=1, threads=1, timeout=0.05)
+before = peak_kib()
+run = lc.run(sys.argv[1], rate=100, duration=1, connections=8, threads=1, timeout=0.5)
+print(run.bytes.received, peak_kib() - before)
+"""
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in LATE if case.name.startswith("endless")], ids=_id
+)
+def test_an_endless_body_takes_no_memory(case: Case) -> None:
+    with ScriptedServer(case.script) as server:
+        probe = subprocess.run(
+            [sys.executable, "-c", MEMORY_PROBE, server.url],
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+    received, grown_kib = map(int, probe.stdout.split())
+    assert received > 50e6, "too little to tell"
+    assert grown_kib < 16 * 1024
