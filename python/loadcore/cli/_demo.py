@@ -45,6 +45,8 @@ def command(ctx: click.Context, path: str) -> None:
             emit(render(run, color=in_color()) + "\n")
             if interrupted:
                 break
+        answered = sum(run.requests.completed for run in runs)
+        emit(f"{service.stats()['likes']:,} likes in the service, {answered:,} answers here.")
         from loadcore._html import page
 
         write_atomically(path, page(runs).encode())
