@@ -31,8 +31,8 @@ def _arguments() -> argparse.Namespace:
         description="Measures loadcore beside its peers; docs/benchmarks.md says how to read it.",
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; or all")
-    parser.add_argument("--rounds", type=int, default=7, help="interleaved rounds (%(default)s)")
-    parser.add_argument("--seconds", type=int, default=5, help="a client a round (%(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (%(default)s)")
+    parser.add_argument("--seconds", type=int, default=8, help="a client a round (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="smallest amounts: does it work?")
     parser.add_argument("--write", action="store_true", help="put the tables into the document")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the figures by part and name")
