@@ -13,9 +13,11 @@ class Schedule {
  public:
   explicit Schedule(double rate_rps) noexcept : gap_ns_(1e9L / rate_rps) {}
 
-  /// Of request `index`, since the start of the run; rounded down to whole nanoseconds.
+  /// Of request `index`, since the start of the run; to the nearest nanosecond, so that a gap which
+  /// no number holds exactly (21 a second) does not slip one more request in before a whole second.
   base::Duration intended(std::uint64_t index) const noexcept {
-    return base::Duration(static_cast<std::int64_t>(static_cast<long double>(index) * gap_ns_));
+    return base::Duration(
+        static_cast<std::int64_t>(static_cast<long double>(index) * gap_ns_ + 0.5L));
   }
 
   /// How many requests are meant to start before `instant`.
