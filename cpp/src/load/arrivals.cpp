@@ -19,7 +19,8 @@ std::optional<Start> Arrivals::take(base::TimePoint now, Recorder& recorder) noe
 void Arrivals::finish(base::TimePoint now, Recorder& recorder) noexcept {
   end_ = std::min(end_, count_due(now));
   if (next_ < end_) {
-    const std::uint64_t too_late = drop_after_ ? count_due(now - *drop_after_) : 0;
+    const std::uint64_t too_late =
+        drop_after_ ? schedule_.count_before(now - *drop_after_ - origin_) : 0;
     const std::uint64_t drop_end = std::clamp(too_late, next_, end_);
     const std::uint64_t warmup_end = std::clamp(first_measured_, next_, end_);
     recorder.dropped(own_between(next_, std::min(warmup_end, drop_end)), false);
