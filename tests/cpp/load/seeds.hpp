@@ -1,0 +1,23 @@
+#pragma once
+
+#include <boost/test/unit_test.hpp>
+#include <cstdint>
+#include <cstdlib>
+#include <functional>
+#include <string>
+
+namespace loadcore::load::simulated {
+
+/// Calls `check` with the seeds `first` to `last`, or with LOADCORE_SEED alone where that is set:
+/// a failure names its seed, and setting it replays exactly that run.
+inline void for_each_seed(std::uint64_t first, std::uint64_t last,
+                          const std::function<void(std::uint64_t)>& check) {
+  if (const char* given = std::getenv("LOADCORE_SEED")) {
+    first = last = std::stoull(given);
+  }
+  for (std::uint64_t seed = first; seed <= last; ++seed) {
+    BOOST_TEST_CONTEXT("LOADCORE_SEED=" << seed) { check(seed); }
+  }
+}
+
+}  // namespace loadcore::load::simulated
