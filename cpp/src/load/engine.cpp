@@ -101,6 +101,7 @@ class Engine::Run {
 
   void start() {
     LOADCORE_ASSERT(threads_.empty());
+    asked_for_ = base::now();
     const SignalsBlocked inherited_by_the_threads;
     try {
       for (auto& worker : workers_) {
@@ -130,8 +131,10 @@ class Engine::Run {
   Progress progress() const {
     Progress progress;
     progress.phase = phase();
-    progress.elapsed = std::max(base::now() - measured_start(), Duration(0));
-    if (!control_.has_started()) progress.elapsed = Duration(0);
+    if (control_.has_started()) {
+      const TimePoint until = over() ? last_ended() : base::now();
+      progress.elapsed = std::max(until - measured_start(), Duration(0));
+    }
     if (const Duration length = sending_length(plan_); length != Duration::max()) {
       progress.remaining = std::max(length - progress.elapsed, Duration(0));
     }
@@ -144,23 +147,23 @@ class Engine::Run {
     Report report;
     report.outcome = outcome();
     if (report.outcome == Outcome::unreachable) report.reason = control_.connect_failure();
-    const auto started = measured_start().time_since_epoch();
+    // A run that was over before anything could start began, and ended, when it was asked for.
+    const auto started =
+        (control_.has_started() ? measured_start() : asked_for_).time_since_epoch();
     report.started_unix_ns = (std::chrono::system_clock::now().time_since_epoch() -
                               base::now().time_since_epoch() + started)
                                  .count();
     TimePoint sending_ended{};
-    TimePoint ended{};
     std::vector<const std::vector<IntervalRow>*> rows;
     for (const auto& worker : workers_) {
       worker->recorder().add_to(report);
       report.threads.push_back(worker->report());
       sending_ended = std::max(sending_ended, worker->sending_ended());
-      ended = std::max(ended, worker->ended());
       worker->recorder().read([&](const Recorder::Published& seen) { rows.push_back(&seen.rows); });
     }
     if (control_.has_started()) {
       report.duration = std::max(sending_ended - measured_start(), Duration(0));
-      report.elapsed = std::max(ended - measured_start(), Duration(0));
+      report.elapsed = std::max(last_ended() - measured_start(), Duration(0));
     }
     std::size_t row_count = 0;
     for (const auto* one : rows) row_count = std::max(row_count, one->size());
@@ -192,6 +195,13 @@ class Engine::Run {
 
   /// Meaningful once the run has started.
   TimePoint measured_start() const { return control_.started() + plan_.warmup; }
+
+  /// Of a run that is over.
+  TimePoint last_ended() const {
+    TimePoint last{};
+    for (const auto& worker : workers_) last = std::max(last, worker->ended());
+    return last;
+  }
 
   Outcome outcome() const {
     if (control_.unreachable()) return Outcome::unreachable;
@@ -243,6 +253,7 @@ class Engine::Run {
   RunControl control_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
+  TimePoint asked_for_{};
   mutable std::mutex mutex_;
   std::condition_variable over_;
   std::uint32_t ended_ = 0;

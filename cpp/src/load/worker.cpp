@@ -13,7 +13,9 @@ namespace {
 using base::Duration;
 using base::TimePoint;
 
-/// An attempt to connect reports its own time-out; this is for one that never reports at all.
+/// An attempt to connect reports its own time-out, which comes first. The deadline is for all of
+/// them: only a connection that was made is worth waiting for more, since a transport tries so many
+/// at a time and ten thousand that time out in turn would take minutes.
 constexpr Duration connecting_grace = std::chrono::milliseconds(100);
 
 Duration thread_cpu() noexcept {
@@ -63,7 +65,8 @@ Worker::Worker(const WorkerSetup& setup, std::uint32_t index, RunControl& contro
 
 void Worker::run() {
   const TimePoint now = transport_->now();
-  connecting_deadline_ = now + plan_.connect_timeout + connecting_grace;
+  // The name may take as long to be looked up as the first attempt may take.
+  connecting_deadline_ = now + 2 * plan_.connect_timeout + connecting_grace;
   for (http::Slot slot = 0; slot < connection_count_; ++slot) connect(slot, now);
   rearm();
   transport_->run();
@@ -103,6 +106,7 @@ void Worker::connected(http::Slot slot) {
   recorder_.connected();
   if (phase_ == Phase::connecting) {
     ++open_;
+    connecting_deadline_ = now + plan_.connect_timeout + connecting_grace;
     tried_to_connect(now);
   } else if (connection.has_request) {
     connection.has_request = false;
@@ -132,7 +136,6 @@ void Worker::connect_failed(http::Slot slot, std::string_view reason) {
 
 void Worker::tried_to_connect(TimePoint now) {
   if (not_yet_tried_ > 0) --not_yet_tried_;
-  connecting_deadline_ = now + plan_.connect_timeout + connecting_grace;
   if (not_yet_tried_ == 0) step_connecting(now);
 }
 
