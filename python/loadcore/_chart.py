@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 WIDTH, HEIGHT = 640, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 30, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 26, 30, 34
 _POINTS_MAX = 400
 # Each at least 3:1 against white and against near-black.
 _COLORS = ("#2f7fd6", "#d1711b", "#a34fc4", "#2b9348")
@@ -48,11 +48,8 @@ class Axis(NamedTuple):
 def linear_axis(values: Sequence[float], text: Callable[[float], str]) -> Axis:
     """From 0 to a round number that holds every value."""
     highest = max((value for value in values if not math.isnan(value)), default=0.0) or 1.0
-    step = 10.0 ** math.floor(math.log10(highest))
-    for divisor in (5.0, 2.0, 1.0):
-        if highest / (step / divisor) <= 6:
-            step /= divisor
-            break
+    power = 10.0 ** math.floor(math.log10(highest))
+    step = next(step for step in (power / 5, power / 2, power, power * 2) if highest <= 6 * step)
     count = math.ceil(highest / step - 1e-9)
     return Axis(0.0, count * step, [number * step for number in range(count + 1)], text)
 

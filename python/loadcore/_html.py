@@ -124,23 +124,23 @@ def _timeline_charts(run: Run) -> str:
     timeline = run.timeline()
     if not timeline.row_count:
         return ""
-    starts = timeline["start_s"]
-    end = starts[-1] + timeline["length_s"][-1]
-    x = linear_axis([end], duration_text)._replace(high=max(end, 1e-9))
+    intervals = list(zip(timeline["start_s"], timeline["length_s"], strict=True))
+    middles = [start + length / 2 for start, length in intervals]
+    end = sum(intervals[-1])
+    x = linear_axis([end], _tick_text)._replace(high=max(end, 1e-9))
     x = x._replace(ticks=[tick for tick in x.ticks if tick <= x.high])
     rates = [Series("completed", timeline["rate"], _mean)]
     if any(timeline["errors"]):
-        lengths = timeline["length_s"]
         failed = [
             errors / length if length else 0.0
-            for errors, length in zip(timeline["errors"], lengths, strict=True)
+            for errors, (_, length) in zip(timeline["errors"], intervals, strict=True)
         ]
         rates.append(Series("failed", failed))
     y = linear_axis([value for one in rates for value in one.ys], number_text)
     times = [Series(name, timeline[name]) for name in ("p50", "p99", "max")]
-    y_times = log_axis([value for one in times for value in one.ys], duration_text)
-    return chart("Requests a second", starts, x, y, rates) + chart(
-        f"{_latency_name(run)} over time", starts, x, y_times, times
+    y_times = log_axis([value for one in times for value in one.ys], _tick_text)
+    return chart("Requests a second", middles, x, y, rates) + chart(
+        f"{_latency_name(run)} over time", middles, x, y_times, times
     )
 
 
@@ -158,12 +158,18 @@ def _spectrum_chart(run: Run) -> str:
     ]
     ticks = [0.0, -math.log10(0.5), *range(1, int(nines_max) + 1)]
     x = Axis(0.0, nines_max, ticks, _percentile_text)
-    y = log_axis([value for one in series for value in one.ys], duration_text)
+    y = log_axis([value for one in series for value in one.ys], _tick_text)
     return chart(f"{_latency_name(run)} by percentile", places, x, y, series)
 
 
 def _percentile_text(place: float) -> str:
     return f"{100 * (1 - 10**-place):.{max(0, round(place) - 2)}f}%"
+
+
+def _tick_text(seconds: float) -> str:
+    """A round number needs no decimals."""
+    figures, unit = duration_text(seconds).split(" ")
+    return f"{figures.rstrip('0').rstrip('.') if '.' in figures else figures} {unit}"
 
 
 def _latency_name(run: Run) -> str:

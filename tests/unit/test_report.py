@@ -174,7 +174,7 @@ class TestChart:
         assert axis.low == axis.ticks[0] == 0.0
         assert axis.high == pytest.approx(axis.ticks[-1])
         assert math.isnan(highest) or axis.high >= highest * (1 - 1e-9)
-        assert 2 <= len(axis.ticks) <= 11
+        assert 2 <= len(axis.ticks) <= 7
 
     @pytest.mark.parametrize(
         ("low", "high"), [(1e-6, 10.0), (0.2e-3, 0.3e-3), (1e-3, 1e-3), (5e-3, 5e-3), (3, 900)]
