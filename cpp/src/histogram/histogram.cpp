@@ -2,7 +2,7 @@
 
 #include <cmath>
 #include <new>
-#include <numeric>
+#include <utility>
 
 namespace loadcore::histogram {
 namespace {
@@ -12,15 +12,14 @@ constexpr std::uint64_t saturating_add(std::uint64_t left, std::uint64_t right) 
   return std::min(left + right, Histogram::count_max);
 }
 
-// Which observation, counted from 1 in ascending order, stands at `percentile`. Not for 0 of them.
+// Which observation, counted from 1 in ascending order, stands at a percentile above 0 and below
+// 100. The largest totals have no exact double: there it may be off by a hair, even above the
+// total.
 std::uint64_t rank_at(double percentile, std::uint64_t total) noexcept {
   // One step down first, as HdrHistogram does: 99.9 has no exact double, and the ceiling of a
   // product a hair above a whole number would ask for one observation too many.
-  const double asked = std::min(std::nextafter(percentile, 0.0), 100.0);
-  if (!(asked > 0.0)) return 1;  // a NaN also ends here
+  const double asked = std::nextafter(percentile, 0.0);
   const double rank = std::ceil(asked * static_cast<double>(total) / 100.0);
-  // The largest totals have no exact double either: one may have been rounded up beyond itself.
-  if (rank >= static_cast<double>(total)) return total;
   return std::max<std::uint64_t>(1, static_cast<std::uint64_t>(rank));
 }
 
@@ -69,12 +68,12 @@ void Histogram::reset() noexcept {
 }
 
 std::int64_t Histogram::value_at_percentile(double percentile) const noexcept {
-  if (!(percentile > 0.0)) return min();
-  if (empty()) return 0;
+  if (!(percentile > 0.0)) return min();  // NaN too
+  if (percentile >= 100.0 || empty()) return max();
   const std::uint64_t rank = rank_at(percentile, total_);
-  std::uint64_t seen = 0;
   std::size_t index = first_;
-  while ((seen += counts_[index]) < rank && index < last_) ++index;
+  std::uint64_t seen = counts_[index];
+  while (seen < rank && index < last_) seen += counts_[++index];
   return highest_of(index);
 }
 
@@ -82,16 +81,22 @@ std::vector<std::int64_t> Histogram::values_at_percentiles(
     std::span<const double> percentiles) const {
   std::vector<std::int64_t> values(percentiles.size(), 0);
   if (empty()) return values;
-  std::vector<std::size_t> order(percentiles.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  // Ranks are compared, not percentiles: those may be NaN, which no order holds.
-  std::ranges::sort(order, {}, [&](std::size_t at) { return rank_at(percentiles[at], total_); });
+  std::vector<std::pair<std::uint64_t, std::size_t>> ranks;  // and where in `percentiles`
+  ranks.reserve(percentiles.size());
+  for (std::size_t at = 0; at < percentiles.size(); ++at) {
+    const double percentile = percentiles[at];
+    if (percentile > 0.0 && percentile < 100.0) {
+      ranks.emplace_back(rank_at(percentile, total_), at);
+    } else {
+      values[at] = percentile >= 100.0 ? max() : min();
+    }
+  }
+  std::ranges::sort(ranks);
   std::size_t index = first_;
   std::uint64_t seen = counts_[index];
-  for (const std::size_t at : order) {
-    const std::uint64_t rank = rank_at(percentiles[at], total_);
+  for (const auto& [rank, at] : ranks) {
     while (seen < rank && index < last_) seen += counts_[++index];
-    values[at] = percentiles[at] > 0.0 ? highest_of(index) : min();
+    values[at] = highest_of(index);
   }
   return values;
 }

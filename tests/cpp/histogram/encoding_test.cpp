@@ -72,7 +72,7 @@ BOOST_AUTO_TEST_CASE(bytes_are_those_of_the_format) {
   histogram.record(6, 3);
   // 1 at 0, a lone zero, 64 at 2, three zeros, 3 at 6; as ZigZag 2, 0, 128, 5, 6.
   const std::string_view counts("\x02\x00\x80\x01\x05\x06", 6);
-  BOOST_TEST(encode(histogram) == message(counts));
+  BOOST_TEST((encode(histogram) == message(counts)));
   BOOST_TEST((decode(message(counts)) == histogram));
 }
 

@@ -191,6 +191,7 @@ BOOST_AUTO_TEST_CASE(counts_stop_at_their_limit) {
   BOOST_TEST(histogram.count_between(0, Histogram::highest_ns) == limit);
   BOOST_TEST(histogram.value_at_percentile(50.0) == 1);
   BOOST_TEST(histogram.value_at_percentile(0.0) == 1);
+  BOOST_TEST(histogram.value_at_percentile(100.0) == histogram.max());
   BOOST_TEST(histogram.mean() == 1.0, boost::test_tools::tolerance(1e-9));
 }
 

@@ -70,8 +70,8 @@ class Histogram {
   void reset() noexcept;
 
   /// The highest value equivalent to that of the observation at `percentile`: the smallest value
-  /// such that at least that share of all observations is no larger. At 0 it is min(). Anything
-  /// outside 0 to 100 is taken as the nearer end. In ns; 0 when empty.
+  /// such that at least that share of all observations is no larger. At 0 it is min(), as it is
+  /// below 0 and for NaN; above 100 it is max(). In ns; 0 when empty.
   std::int64_t value_at_percentile(double percentile) const noexcept;
 
   /// The same for several percentiles, in any order, in one walk.
