@@ -190,11 +190,11 @@ def test_a_full_disk_is_exit_4_and_one_sentence() -> None:
 def test_a_signal_prints_and_saves_what_was_measured(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    with target() as server:
-        process = started(
-            "run", server.url, "-r", "100", "-d", "60s", "--save", "a.run", "--json", "a.json",
-            cwd=tmp_path,
-        )  # fmt: skip
+    outputs = ("--save", "a.run", "--json", "a.json")
+    with (
+        target() as server,
+        started("run", server.url, "-r", "100", "-d", "60s", *outputs, cwd=tmp_path) as process,
+    ):
         wait_for_requests(server, 20)
         begin = time.monotonic()
         process.send_signal(number)
@@ -211,8 +211,8 @@ def test_a_signal_prints_and_saves_what_was_measured(
 
 
 def test_a_second_signal_ends_it_at_once() -> None:
-    with target(silent) as server:
-        process = started("run", server.url, "-c", "1", "-d", "60s", "--timeout", "60s")
+    patient = ("-c", "1", "-d", "60s", "--timeout", "60s")
+    with target(silent) as server, started("run", server.url, *patient) as process:
         wait_for_requests(server, 1)
         process.send_signal(signal.SIGINT)
         time.sleep(0.3)
@@ -234,10 +234,10 @@ def test_a_signal_while_connecting_is_no_traceback() -> None:
             filler.setblocking(False)
             filler.connect_ex(address)
         url = f"http://127.0.0.1:{address[1]}/"
-        process = started("run", url, "-c", "2", "-d", "60s", "--connect-timeout", "60s")
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=20)
+        with started("run", url, "-c", "2", "-d", "60s", "--connect-timeout", "60s") as process:
+            time.sleep(1)
+            process.send_signal(signal.SIGINT)
+            _, stderr = process.communicate(timeout=20)
         for filler in fillers:
             filler.close()
     assert process.returncode == 130
@@ -245,14 +245,15 @@ def test_a_signal_while_connecting_is_no_traceback() -> None:
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
-    with target() as server:
-        process = started("run", server.url, *SHORT, "--save", "a.run", cwd=tmp_path)
+    with (
+        target() as server,
+        started("run", server.url, *SHORT, "--save", "a.run", cwd=tmp_path) as process,
+    ):
         assert process.stdout is not None
         process.stdout.close()
         assert process.stderr is not None
         stderr = process.stderr.read()
         assert process.wait(20) == 0
-        process.stderr.close()
     assert stderr == ""
     assert lc.load(tmp_path / "a.run").requests.completed == 50
 
@@ -266,8 +267,7 @@ def test_a_terminal_of_another_alphabet_is_no_error() -> None:
 
 
 def test_a_terminal_sees_progress_and_color() -> None:
-    with target() as server:
-        terminal = Terminal("run", server.url, "-r", "100", "-d", "3s")
+    with target() as server, Terminal("run", server.url, "-r", "100", "-d", "3s") as terminal:
         terminal.read_until("s left")
         assert terminal.exit_code() == 0
     live, table = terminal.output.rsplit("\r", 1)[0], terminal.output
@@ -279,30 +279,29 @@ def test_a_terminal_sees_progress_and_color() -> None:
 
 
 def test_no_color_is_heeded() -> None:
-    with target() as server:
-        terminal = Terminal("run", server.url, *SHORT, NO_COLOR="1")
+    with target() as server, Terminal("run", server.url, *SHORT, NO_COLOR="1") as terminal:
         assert terminal.exit_code() == 0
     assert "\x1b[" not in terminal.output
 
 
 def test_progress_of_a_count_says_how_many() -> None:
-    with target() as server:
-        terminal = Terminal("run", server.url, "-n", "400", "-r", "200", "--interval", "250ms")
+    counted = ("-n", "400", "-r", "200", "--interval", "250ms")
+    with target() as server, Terminal("run", server.url, *counted) as terminal:
         terminal.read_until("of 400 requests")
         assert terminal.exit_code() == 0
 
 
 def test_progress_stays_off_a_redirected_stdout(tmp_path: Path) -> None:
     with target() as server, open(tmp_path / "out", "wb") as file:
-        terminal = Terminal("run", server.url, *SHORT, "--json", "-", stdout=file.fileno())
-        assert terminal.exit_code() == 0
+        arguments = ("run", server.url, *SHORT, "--json", "-")
+        with Terminal(*arguments, stdout=file.fileno()) as terminal:
+            assert terminal.exit_code() == 0
     assert "failed" in terminal.output
     assert json.loads((tmp_path / "out").read_text())["requests"]["completed"] == 50
 
 
 def test_ctrl_c_on_the_terminal_prints_the_table() -> None:
-    with target() as server:
-        terminal = Terminal("run", server.url, "-r", "100", "-d", "60s")
+    with target() as server, Terminal("run", server.url, "-r", "100", "-d", "60s") as terminal:
         terminal.read_until("p99")
         terminal.press(b"\x03")
         assert terminal.exit_code() == 130

@@ -24,13 +24,9 @@ import loadcore as lc
 @contextmanager
 def serving(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
     """The process and the object of its first line."""
-    process = started("serve", "--port", "0", *arguments)
-    try:
+    with started("serve", "--port", "0", *arguments) as process:
         assert process.stdout is not None
         yield process, json.loads(process.stdout.readline())
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def get(url: str) -> Any:
@@ -99,10 +95,10 @@ def test_a_port_in_use_is_exit_2() -> None:
 
 
 def test_ctrl_c_on_the_terminal_ends_it() -> None:
-    terminal = Terminal("serve", "--port", "0")
-    terminal.read_until('"durability"')
-    terminal.press(b"\x03")
-    assert terminal.exit_code() == 0
+    with Terminal("serve", "--port", "0") as terminal:
+        terminal.read_until('"durability"')
+        terminal.press(b"\x03")
+        assert terminal.exit_code() == 0
     assert "Traceback" not in terminal.output
 
 
@@ -120,10 +116,10 @@ def test_the_demo_prints_two_tables_and_writes_a_page(tmp_path: Path) -> None:
 
 
 def test_a_demo_that_is_interrupted_shows_what_it_has(tmp_path: Path) -> None:
-    process = started("demo", "-o", "page.html", cwd=tmp_path)
-    time.sleep(2)
-    process.send_signal(signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=10)
+    with started("demo", "-o", "page.html", cwd=tmp_path) as process:
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=10)
     assert process.returncode == 130
     assert "interrupted" in stdout
     assert stdout.count("p99.9 ") == 1

@@ -8,7 +8,14 @@ import select
 import subprocess
 import sys
 import time
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+
+    from typing_extensions import Self
 
 LOADCORE = (sys.executable, "-m", "loadcore")
 
@@ -20,10 +27,21 @@ def loadcore(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str
     )
 
 
-def started(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    """Starts it; output goes to pipes."""
-    defaults: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([*LOADCORE, *arguments], text=True, **(defaults | options))
+@contextmanager
+def started(*arguments: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Starts it; output goes to pipes. It does not outlive the block."""
+    process = subprocess.Popen(
+        [*LOADCORE, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 # The first terminal that a session leader opens is the one whose Ctrl-C reaches it.
@@ -33,7 +51,10 @@ _IN_CONTROL = (
 
 
 class Terminal:
-    """A process whose terminal this is; its stdout too, unless that is a file."""
+    """A process whose terminal this is; its stdout too, unless that is a file.
+
+    As a context manager it ends the process at the end of the block.
+    """
 
     def __init__(self, *arguments: str, stdout: int | None = None, **environment: str) -> None:
         self._descriptor, terminal = pty.openpty()
@@ -47,6 +68,19 @@ class Terminal:
         )
         os.close(terminal)
         self.output = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._descriptor)
 
     def press(self, keys: bytes) -> None:
         os.write(self._descriptor, keys)
@@ -64,7 +98,6 @@ class Terminal:
         end = time.monotonic() + timeout_s
         while self._read(max(0.0, end - time.monotonic())):
             assert time.monotonic() < end, f"it goes on and on: {self.output!r}"
-        os.close(self._descriptor)
         return self._process.wait()
 
     def _read(self, timeout_s: float) -> bool:
