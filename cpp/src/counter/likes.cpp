@@ -2,8 +2,8 @@
 
 #include <cstring>
 #include <limits>
-#include <random>
 
+#include "counter/random_key.hpp"
 #include "loadcore/base/assert.hpp"
 
 namespace loadcore::counter {
@@ -28,17 +28,13 @@ bool is_of(const std::uint64_t* entry, std::string_view user) noexcept {
          std::memcmp(text + 1, user.data(), user.size()) == 0;
 }
 
-SipHash<> random_hash() {
-  std::random_device random;
-  const auto word = [&random] { return std::uint64_t{random()} << 32 | random(); };
-  const std::uint64_t low = word();
-  return {low, word()};
-}
-
 }  // namespace
 
 Likes::Likes(const LikesOptions& options)
-    : users_max_(options.users_max), hash_(random_hash()), shards_(std::size_t{1} << shard_bits) {}
+    : users_max_(options.users_max),
+      hash_key_(options.hash_key.value_or(HashKey{random_number(), random_number()})),
+      hash_(hash_key_.low, hash_key_.high),
+      shards_(shard_count) {}
 
 /// Where the user's reference is, or else where it would go.
 std::size_t Likes::Shard::find(std::string_view user, std::uint32_t hash) const noexcept {
@@ -126,14 +122,29 @@ void Likes::add_one(Addition& addition) {
   addition.total = static_cast<std::int64_t>(total);
 }
 
-std::int64_t Likes::get(std::string_view user) const {
+std::optional<std::int64_t> Likes::find(std::string_view user) const {
   const std::uint64_t hash = hash_(user);
   const Shard& shard = shards_[shard_of(hash)];
   const std::lock_guard lock(shard.mutex);
-  if (shard.table.empty()) return 0;
+  if (shard.table.empty()) return std::nullopt;
   const Reference& reference = shard.table[shard.find(user, static_cast<std::uint32_t>(hash))];
-  if (reference.place == 0) return 0;
+  if (reference.place == 0) return std::nullopt;
   return static_cast<std::int64_t>(shard.entry(reference.place)[0]);
+}
+
+std::int64_t Likes::get(std::string_view user) const { return find(user).value_or(0); }
+
+void Likes::read_shard(
+    std::uint32_t shard,
+    const std::function<void(std::string_view user, std::int64_t total)>& look) const {
+  const Shard& read = shards_[shard];
+  const std::lock_guard lock(read.mutex);
+  for (const Reference& reference : read.table) {
+    if (reference.place == 0) continue;
+    const std::uint64_t* const entry = read.entry(reference.place);
+    const char* const text = text_of(entry);
+    look({text + 1, static_cast<unsigned char>(text[0])}, static_cast<std::int64_t>(entry[0]));
+  }
 }
 
 StoreStats Likes::stats() const {

@@ -138,7 +138,17 @@ void Routes::add_like(std::string_view user, http::Exchange& exchange) {
   store_.add({&addition, 1});
   switch (addition.outcome) {
     case Outcome::counted:
+    case Outcome::replayed:
       answer_total(user, addition.total, exchange);
+      break;
+    case Outcome::key_conflict:
+      exchange.answer({.status = 422,
+                       .body = R"({"error": "this Idempotency-Key was used for another user"})"});
+      break;
+    case Outcome::unavailable:
+      exchange.answer({.status = 503,
+                       .body = R"({"error": "the like could not be kept"})",
+                       .fields = "Retry-After: 1\r\n"});
       break;
     case Outcome::full:
       exchange.answer({.status = 503,
