@@ -85,6 +85,8 @@ class ResponseReader {
     bool keep_alive = false;
   };
 
+  static constexpr std::string_view version_ = "HTTP/1.";
+
   const char* take_usual_lines(const char* at, const char* end) noexcept;
   const char* take_line(const char* at, const char* end) noexcept;
   const char* take_body(const char* at, const char* end) noexcept;
