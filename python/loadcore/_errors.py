@@ -71,6 +71,7 @@ def translated() -> Iterator[None]:
         yield
     except _core.PlanError as error:
         field, sentence = error.args
-        raise PlanError(field, sentence) from None
+        # Some of its sentences begin with the field, which str() puts there anyway.
+        raise PlanError(field, sentence.removeprefix(f"{field} ")) from None
     except _core.RunError as error:
         raise RunError(str(error)) from None

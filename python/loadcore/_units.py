@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     Rate: TypeAlias = float | str
 
 NANOSECONDS = 1_000_000_000
-# The core counts nanoseconds in 64 bits; ten years is far from their end and from any use.
-DURATION_MAX_S = 10 * 365 * 86_400.0
+# The core's bounds, far from the end of its 64 bits and from any use.
+DURATION_MAX_S = 365 * 86_400.0
+RATE_MAX_RPS = 1e8
 COUNT_MAX = 10**15
 
 _UNITS = {
@@ -40,7 +41,7 @@ _SCALES = {"": 1, "k": 1_000, "M": 1_000_000}
 def seconds(value: Duration, field: str, *, zero: bool = False) -> float:
     """`value` in seconds: a number of them, a timedelta, or text such as "250ms" or "1m30s".
 
-    Raises PlanError for `field` where it cannot be read, is negative or longer than ten years, or
+    Raises PlanError for `field` where it cannot be read, is negative or longer than a year, or
     is zero unless `zero` allows that.
     """
     if isinstance(value, str):
@@ -56,7 +57,7 @@ def seconds(value: Duration, field: str, *, zero: bool = False) -> float:
             f"not {type(value).__name__}",
         )
     if not 0 <= result <= DURATION_MAX_S:
-        raise PlanError(field, f"must be from 0 s to ten years, not {_show(value)}")
+        raise PlanError(field, f"must be from 0 s to a year, not {_show(value)}")
     if result == 0 and not zero:
         raise PlanError(field, f"must be longer than 0, not {_show(value)}")
     return result
@@ -88,10 +89,10 @@ def rate(value: Rate, field: str) -> float:
         number = float(value)
     else:
         raise PlanError(field, f"must be a number of requests a second, not {type(value).__name__}")
-    if not 0 < number <= 1e9:
+    if not 0 < number <= RATE_MAX_RPS:
         raise PlanError(
             field,
-            f"must be above 0 and at most 1e9 requests a second, not {_show(value)}; "
+            f"must be above 0 and at most 1e8 requests a second, not {_show(value)}; "
             f"leave it out for a closed loop",
         )
     return number

@@ -120,6 +120,8 @@ def test_a_target_that_is_not_there_raises_one_sentence() -> None:
         ("http://127.0.0.1/", {"headers": {"A": "b\r\nc"}}, "headers"),
         ("http://127.0.0.1/", {"method": "GET /"}, "method"),
         ("http://127.0.0.1/", {"connections": 900_000}, "connections"),
+        ("http://127.0.0.1/", {"connections": 2, "threads": 3}, "threads"),
+        ("http://127.0.0.1/", {"interval": "1us"}, "interval"),
     ],
 )
 def test_what_the_core_refuses_is_a_plan_error(
@@ -128,6 +130,7 @@ def test_what_the_core_refuses_is_a_plan_error(
     with pytest.raises(lc.PlanError) as caught:
         lc.start(url, **options)  # type: ignore[arg-type]
     assert caught.value.field == field
+    assert not caught.value.sentence.startswith(field)
 
 
 def test_a_plan_may_be_given_instead_of_arguments() -> None:

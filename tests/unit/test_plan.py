@@ -142,7 +142,7 @@ durations = st.floats(1e-6, 1e6)
         method=texts,
         headers=st.lists(st.tuples(texts, texts), max_size=3),
         body=st.binary(max_size=30),
-        rate=st.none() | st.floats(1e-3, 1e9),
+        rate=st.none() | st.floats(1e-3, 1e8),
         duration=durations,
         connections=st.integers(1, 10_000),
         threads=st.integers(1, 64),
