@@ -328,6 +328,8 @@ def test_runs_leave_nothing_behind() -> None:
             for number in range(runs):
                 rate = 20_000 if number % 2 else None
                 lc.run(server.url, rate=rate, requests=20, connections=4, threads=2)
+                with pytest.raises(lc.RunError):
+                    lc.run(nobody, requests=1, connections=1, threads=1)
 
         def settled() -> tuple[int, int]:
             # The server's threads see the end of their connections a moment later.
@@ -336,6 +338,7 @@ def test_runs_leave_nothing_behind() -> None:
                 time.sleep(0.01)
             return _left_open()
 
+        nobody = _nobody_listens()
         before = _left_open()
         drive(20)
         assert settled() == before

@@ -362,10 +362,25 @@ def test_a_block_left_by_an_exception_ends_its_run() -> None:
         assert handle.wait().interrupted
 
 
-def test_a_script_that_ends_during_a_run_exits() -> None:
-    with ScriptedServer(hostile.answering(hostile.OK)) as server:
-        script = f"import loadcore as lc\nhandle = lc.start({server.url!r}, duration=60)"
+WAITED_FOR_BY_A_DAEMON = """
+threading.Thread(target=handle.wait, daemon=True).start()
+time.sleep(0.2)
+"""
+
+
+@pytest.mark.parametrize("also", ["", WAITED_FOR_BY_A_DAEMON], ids=["alone", "waited-for"])
+@pytest.mark.parametrize("answer", [hostile.OK, b""], ids=["answering", "silent"])
+def test_a_script_that_ends_during_a_run_exits(answer: bytes, also: str) -> None:
+    script = hostile.answering(answer) if answer else hostile.answering_then_silent(answer)
+    with ScriptedServer(script) as server:
+        code = (
+            "import threading, time\n"
+            "import loadcore as lc\n"
+            f"handle = lc.start({server.url!r}, duration=60, connections=2)\n"
+        )
         begin = time.monotonic()
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=30)
+        done = subprocess.run(
+            [sys.executable, "-c", code + also], capture_output=True, text=True, timeout=30
+        )
         assert time.monotonic() - begin < 5
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
