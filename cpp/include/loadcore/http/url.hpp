@@ -16,7 +16,9 @@ struct Url {
 };
 
 /// Takes `http://host[:port]/path?query` or `http+unix://percent-encoded-socket/path`, RFC 3986.
-/// A fragment is left out. Throws base::PlanError for field "url".
+/// A fragment is left out; path and query pass as given. An IPv6 zone, `[fe80::1%25eth0]`, goes
+/// into host as `fe80::1%eth0` and not into authority, which has the port only where it is not 80.
+/// For a unix socket the authority is localhost. Throws base::PlanError for field "url".
 Url parse_url(std::string_view text);
 
 }  // namespace loadcore::http
