@@ -9,6 +9,8 @@ namespace {
 
 /// Longer than any method there is.
 constexpr std::size_t method_bytes_max = 32;
+/// A chunk's size with its extensions, which nobody uses.
+constexpr std::size_t chunk_line_bytes_max = 256;
 
 }  // namespace
 
@@ -63,7 +65,7 @@ RequestReader::State RequestReader::step(char* data, std::size_t size) noexcept 
   std::string_view line;
   switch (next_line(data, size, line)) {
     case Line::more:
-      return too_long();
+      return State::more;
     case Line::refused:
       return State::refused;
     case Line::complete:
@@ -107,49 +109,50 @@ RequestReader::State RequestReader::step(char* data, std::size_t size) noexcept 
     default:
       break;
   }
-  return fine ? too_long() : State::refused;
-}
-
-/// The limits, for what has been read and for the line that is under way.
-RequestReader::State RequestReader::too_long() noexcept {
-  const std::size_t line_bytes = scanned_ - parsed_;
-  switch (phase_) {
-    case Phase::request_line:
-      if (line_bytes > limits_->target_bytes + method_bytes_max + sizeof " HTTP/1.1") {
-        return refuse(414, "the request target is too long");
-      }
-      [[fallthrough]];
-    case Phase::fields:
-      if (scanned_ <= limits_->head_bytes) return State::more;
-      return refuse(431, "the request head is too long");
-    case Phase::chunk_size:
-    case Phase::chunk_end:
-      if (line_bytes <= 256) return State::more;
-      return refuse(400, "a chunk size line is too long");
-    case Phase::trailers:
-      if (trailer_bytes_ + line_bytes <= limits_->head_bytes) return State::more;
-      return refuse(431, "the trailer fields are too long");
-    default:
-      return State::more;
-  }
+  return fine ? State::more : State::refused;
 }
 
 /// A line without its CRLF, once it is there as a whole; the reader moves behind it.
 RequestReader::Line RequestReader::next_line(const char* data, std::size_t size,
                                              std::string_view& line) noexcept {
   const auto* end = static_cast<const char*>(std::memchr(data + scanned_, '\n', size - scanned_));
-  if (end == nullptr) {
-    scanned_ = size;
-    return Line::more;
-  }
-  const auto at = static_cast<std::size_t>(end - data);
-  if (at == parsed_ || data[at - 1] != '\r') {
+  // Before anything else, so that it does not matter how much of the line has come.
+  const std::size_t seen = end == nullptr ? size : static_cast<std::size_t>(end - data) + 1;
+  if (!is_within_limits(seen)) return Line::refused;
+  scanned_ = seen;
+  if (end == nullptr) return Line::more;
+  if (seen - parsed_ < 2 || end[-1] != '\r') {
     refuse(400, "a line does not end in CR LF");
     return Line::refused;
   }
-  line = {data + parsed_, at - 1 - parsed_};
-  parsed_ = scanned_ = at + 1;
+  line = {data + parsed_, seen - 2 - parsed_};
+  parsed_ = seen;
   return Line::complete;
+}
+
+/// Whether the line under way may reach to `seen`.
+bool RequestReader::is_within_limits(std::size_t seen) noexcept {
+  const std::size_t line_bytes = seen - parsed_;
+  switch (phase_) {
+    case Phase::request_line:
+      if (line_bytes > limits_->target_bytes + method_bytes_max + sizeof "  HTTP/1.1\r") {
+        refuse(414, "the request target is too long");
+        return false;
+      }
+      [[fallthrough]];
+    case Phase::fields:
+      if (seen <= limits_->head_bytes) return true;
+      refuse(431, "the request head is too long");
+      return false;
+    case Phase::trailers:
+      if (trailer_bytes_ + line_bytes <= limits_->head_bytes) return true;
+      refuse(431, "the trailer fields are too long");
+      return false;
+    default:
+      if (line_bytes <= chunk_line_bytes_max) return true;
+      refuse(400, "a chunk size line is too long");
+      return false;
+  }
 }
 
 bool RequestReader::take_request_line(std::string_view line, const char* data) noexcept {

@@ -88,7 +88,7 @@ class RequestReader {
   State step(char* data, std::size_t size) noexcept;
   State refuse(int status, std::string_view reason) noexcept;
   Line next_line(const char* data, std::size_t size, std::string_view& line) noexcept;
-  State too_long() noexcept;
+  bool is_within_limits(std::size_t seen) noexcept;
 
   bool take_request_line(std::string_view line, const char* data) noexcept;
   bool take_target(std::string_view method, std::string_view target, const char* data) noexcept;
