@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <string>
@@ -55,6 +56,10 @@ void check_schedule(const Plan& plan) {
   const double rate = *plan.rate_rps;
   if (!std::isfinite(rate) || rate <= 0 || rate > rate_rps_max) {
     throw PlanError("rate", "rate must be more than 0 and at most 100 million requests a second");
+  }
+  // Beyond that the instants of the schedule leave what 64 bits of nanoseconds hold.
+  if (rate * base::seconds(span_max) < 1) {
+    throw PlanError("rate", "rate must be at least one request in a year");
   }
   if (plan.think_time > Duration(0)) {
     throw PlanError("think_time", "think_time is for a closed loop: leave out the rate or it");
