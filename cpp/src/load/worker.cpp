@@ -392,7 +392,9 @@ void Worker::give_up_outstanding() {
     Connection& connection = connections_[slot];
     if (connection.state == Connection::State::busy) {
       recorder_.failed(connection.start, http::Failure::timeout, 0);
-    } else if (!connection.has_request) {
+    } else if (connection.has_request) {
+      recorder_.failed_to_connect(connection.start.measured);
+    } else {
       continue;
     }
     transport_->close(slot);
