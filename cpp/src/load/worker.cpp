@@ -165,8 +165,11 @@ void Worker::begin_running(TimePoint now) {
   const Duration length = sending_length(plan_);
   sending_end_ = length == Duration::max() ? TimePoint::max() : measured_start_ + length;
   if (arrivals_) arrivals_->begin(started_);
-  for (http::Slot slot = 0; slot < connection_count_; ++slot) {
-    if (connections_[slot].state != Connection::State::connecting) resume(slot, now);
+  // Those that are there first: no request is to wait for a connection while another is free.
+  for (const auto state : {Connection::State::idle, Connection::State::closed}) {
+    for (http::Slot slot = 0; slot < connection_count_; ++slot) {
+      if (connections_[slot].state == state) resume(slot, now);
+    }
   }
   rearm();
 }

@@ -157,6 +157,20 @@ BOOST_AUTO_TEST_CASE(sent_at_the_schedule_and_never_before) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(the_first_request_does_not_wait_for_a_connection_while_another_is_free) {
+  for_each_seed(1, 50, [](std::uint64_t seed) {
+    Plan plan = make_plan();
+    plan.rate_rps = 10;
+    plan.duration = 50ms;
+    plan.connections = 24;
+    Behaviour behaviour;
+    behaviour.close_at_once = 0.5;
+    const Result result =
+        simulate(plan, behaviour, {.seed = seed, .interference = {}, .stops = {}});
+    BOOST_TEST((result.workers[0].sends.at(0) == result.start));
+  });
+}
+
 BOOST_AUTO_TEST_CASE(a_target_that_is_away_shows_as_failed_requests) {
   Plan plan = make_plan();
   plan.rate_rps = 500;
