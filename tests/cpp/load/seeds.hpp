@@ -8,6 +8,9 @@
 
 namespace loadcore::load::simulated {
 
+/// Whether one seed is replayed.
+inline bool replaying() { return std::getenv("LOADCORE_SEED") != nullptr; }
+
 /// Calls `check` with the seeds `first` to `last`, or with LOADCORE_SEED alone where that is set:
 /// a failure names its seed, and setting it replays exactly that run.
 inline void for_each_seed(std::uint64_t first, std::uint64_t last,
