@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -86,3 +87,21 @@ def test_the_unit_file_is_sound_and_gives_few_rights(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stdout[-400:] + done.stderr
+
+
+def test_the_cores_stub_agrees_with_the_extension(tmp_path: Path) -> None:
+    allowed = tmp_path / "allowed"
+    allowed.write_text(
+        "loadcore._core.(Counts|IntervalRow|Progress|Result|ThreadRow)\n"  # types of dicts only
+        "loadcore._core.(Engine|Histogram|Service)\n"  # pybind11's metaclass; not their members
+    )
+    command = [sys.executable, "-m", "mypy.stubtest", "loadcore._core", "--allowlist", str(allowed)]
+    done = subprocess.run(
+        [*command, "--mypy-config-file", "pyproject.toml", "--ignore-unused-allowlist"],
+        cwd=ROOT,
+        env={**os.environ, "MYPYPATH": "python"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout
