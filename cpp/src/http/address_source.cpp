@@ -1,7 +1,10 @@
 #include "http/address_source.hpp"
 
 #include <algorithm>
-#include <boost/asio/local/stream_protocol.hpp>
+#include <utility>
+
+#include "loadcore/base/error.hpp"
+#include "loadcore/net/resolve.hpp"
 
 namespace loadcore::http {
 namespace {
@@ -10,44 +13,68 @@ constexpr auto answer_age_max = std::chrono::seconds(1);
 
 }  // namespace
 
-AddressSource::AddressSource(boost::asio::io_context& io, const Url& url)
-    : url_(url), resolver_(io) {
-  if (!url.unix_path.empty()) {
-    addresses_ = {boost::asio::local::stream_protocol::endpoint(url.unix_path)};
-  } else {
-    boost::system::error_code not_literal;
-    const auto address = boost::asio::ip::make_address(url.host, not_literal);
-    if (!not_literal) addresses_ = {boost::asio::ip::tcp::endpoint(address, url.port)};
-  }
-  constant_ = !addresses_.empty();
-  preferred_ = addresses_.size();
+AddressSource::AddressSource(const Url& url, std::function<void()> found)
+    : url_(url), found_(std::move(found)) {
+  const auto literal = url.unix_path.empty() ? net::Endpoint::from_address(url.host, url.port)
+                                             : net::Endpoint::from_path(url.unix_path);
+  if (!literal) return;
+  addresses_ = {*literal};
+  preferred_ = 1;
+  constant_ = true;
+}
+
+AddressSource::~AddressSource() {
+  if (look_up_thread_.joinable()) look_up_thread_.join();
 }
 
 bool AddressSource::fresh(base::TimePoint now) const noexcept {
   return constant_ || (!addresses_.empty() && now - taken_at_ < answer_age_max);
 }
 
-const SocketAddress& AddressSource::at(std::size_t first, std::size_t attempt) const noexcept {
-  // Addresses may have changed between attempts; any that is there is a fair next one.
-  const std::size_t attempt_in_range = attempt % addresses_.size();
-  if (attempt_in_range < preferred_) return addresses_[(first + attempt_in_range) % preferred_];
-  return addresses_[attempt_in_range];
+void AddressSource::look_up() {
+  if (look_up_thread_.joinable()) look_up_thread_.join();
+  looking_up_ = true;
+  look_up_thread_ = std::thread([this] {
+    Found found;
+    try {
+      found.addresses = net::resolve(url_.host, url_.port, net::Purpose::connect);
+    } catch (const base::RunError& error) {
+      found.error = error.what();
+    }
+    {
+      const std::scoped_lock lock(mutex_);
+      result_ = std::move(found);
+    }
+    found_();
+  });
 }
 
-void AddressSource::take(const boost::system::error_code& error,
-                         const boost::asio::ip::tcp::resolver::results_type& found) {
+bool AddressSource::collect(base::TimePoint now) {
+  std::optional<Found> found;
+  {
+    const std::scoped_lock lock(mutex_);
+    found = std::exchange(result_, std::nullopt);
+  }
+  if (!found) return false;
   looking_up_ = false;
-  error_ = error;
-  taken_at_ = base::now();
-  addresses_.clear();
+  taken_at_ = now;
+  error_ = std::move(found->error);
+  addresses_ = std::move(found->addresses);
   preferred_ = 0;
-  if (error) return;
-  for (const auto& entry : found) addresses_.emplace_back(entry.endpoint());
-  const int family = addresses_.front().protocol().family();
-  const auto rest = std::stable_partition(
-      addresses_.begin(), addresses_.end(),
-      [family](const SocketAddress& address) { return address.protocol().family() == family; });
+  if (addresses_.empty()) return true;
+  const int family = addresses_.front().family();
+  const auto rest =
+      std::stable_partition(addresses_.begin(), addresses_.end(),
+                            [family](const auto& address) { return address.family() == family; });
   preferred_ = static_cast<std::size_t>(rest - addresses_.begin());
+  return true;
+}
+
+const net::Endpoint& AddressSource::at(std::size_t first, std::size_t attempt) const noexcept {
+  // Addresses may have changed between attempts; any that is there is a fair next one.
+  const std::size_t within = attempt % addresses_.size();
+  if (within < preferred_) return addresses_[(first + within) % preferred_];
+  return addresses_[within];
 }
 
 }  // namespace loadcore::http

@@ -1,64 +1,68 @@
 #pragma once
 
-#include <boost/asio/generic/stream_protocol.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/system/error_code.hpp>
 #include <cstddef>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "loadcore/base/clock.hpp"
 #include "loadcore/http/url.hpp"
+#include "loadcore/net/endpoint.hpp"
 
 namespace loadcore::http {
 
-using SocketAddress = boost::asio::generic::stream_protocol::endpoint;
-
 /// The addresses of one target. An address or a socket path in the URL is the answer itself; a name
 /// is looked up again once the last answer is older than a second, so that connections made during
-/// a run follow a balancer whose addresses change.
+/// a run follow a balancer whose addresses change. For one thread.
 class AddressSource {
  public:
-  AddressSource(boost::asio::io_context& io, const Url& url);
+  /// `found` is called on another thread when there is something to collect().
+  AddressSource(const Url& url, std::function<void()> found);
+  /// Waits for a look-up that is under way.
+  ~AddressSource();
+  AddressSource(const AddressSource&) = delete;
+  AddressSource& operator=(const AddressSource&) = delete;
 
-  /// Whether addresses() may be used as it stands.
+  /// Whether the addresses may be used as they stand.
   bool fresh(base::TimePoint now) const noexcept;
   bool looking_up() const noexcept { return looking_up_; }
 
-  /// Looks the name up in the background and calls `done` on the io_context's thread.
-  template <typename Done>
-  void look_up(Done done) {
-    looking_up_ = true;
-    resolver_.async_resolve(
-        url_.host, std::to_string(url_.port),
-        [this, done](const boost::system::error_code& error,
-                     const boost::asio::ip::tcp::resolver::results_type& found) {
-          take(error, found);
-          done();
-        });
-  }
+  /// Looks the name up in the background.
+  void look_up();
+  /// Takes the look-up's result over; false if there is none. Afterwards fresh(), or error().
+  bool collect(base::TimePoint now);
 
   /// What to try, in order, for one more connection: successive calls begin at successive addresses
-  /// of the family the system prefers, and the rest follow. Empty if the look-up failed.
+  /// of the family the system prefers, and the rest follow.
   std::size_t size() const noexcept { return addresses_.size(); }
-  std::size_t first_choice() noexcept { return preferred_ == 0 ? 0 : turn_++ % preferred_; }
-  const SocketAddress& at(std::size_t first, std::size_t attempt) const noexcept;
+  std::size_t first_choice() noexcept { return turn_++ % preferred_; }
+  const net::Endpoint& at(std::size_t first, std::size_t attempt) const noexcept;
 
-  const boost::system::error_code& error() const noexcept { return error_; }
+  /// Why the last look-up found nothing; empty if it did.
+  const std::string& error() const noexcept { return error_; }
 
  private:
-  void take(const boost::system::error_code& error,
-            const boost::asio::ip::tcp::resolver::results_type& found);
+  struct Found {
+    std::vector<net::Endpoint> addresses;
+    std::string error;
+  };
 
-  Url url_;
-  boost::asio::ip::tcp::resolver resolver_;
-  std::vector<SocketAddress> addresses_;  // the preferred family's first
+  const Url url_;
+  const std::function<void()> found_;
+  std::vector<net::Endpoint> addresses_;  // the preferred family's first
   std::size_t preferred_ = 0;             // how many those are
   std::size_t turn_ = 0;
   bool constant_ = false;
   bool looking_up_ = false;
   base::TimePoint taken_at_{};
-  boost::system::error_code error_;
+  std::string error_;
+
+  std::thread look_up_thread_;
+  std::mutex mutex_;
+  std::optional<Found> result_;
 };
 
 }  // namespace loadcore::http

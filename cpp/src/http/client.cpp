@@ -6,65 +6,63 @@
 
 #include <algorithm>
 #include <array>
-#include <boost/asio/error.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
+#include <atomic>
 #include <cerrno>
 #include <deque>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
 #include "http/address_source.hpp"
 #include "loadcore/base/assert.hpp"
 #include "loadcore/http/response_reader.hpp"
+#include "loadcore/net/alarm_clock.hpp"
 #include "loadcore/net/deadline_list.hpp"
+#include "loadcore/net/descriptor.hpp"
+#include "loadcore/net/poller.hpp"
 
 namespace loadcore::http {
 namespace {
 
-namespace asio = boost::asio;
 using base::TimePoint;
-using boost::system::error_code;
 
-/// Enough for a usual answer in one read; 10,000 connections hold 40 MB of it.
-constexpr std::size_t buffer_bytes = 4096;
-/// What is left of a longer one is read through this, which all connections share.
-constexpr std::size_t scratch_bytes = 64 * 1024;
+/// All connections read through one buffer, since a reader takes whatever it is given: an idle
+/// connection costs no more than its socket.
+constexpr std::size_t buffer_bytes = 64 * 1024;
+/// A target that never stops sending must not keep the other connections from their turn.
 constexpr int reads_in_a_row_max = 16;
 /// More at once overflow the target's listen queue, and every lost SYN costs a second.
 constexpr std::uint32_t connecting_max = 128;
 
+constexpr std::uint32_t ended_events = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+
+std::string reason(int error) { return std::generic_category().message(error); }
+
 enum class State : std::uint8_t { closed, waiting, connecting, idle, busy };
 
 struct Connection {
-  explicit Connection(asio::io_context& io) : socket(io) {}
-
-  asio::generic::stream_protocol::socket socket;
+  net::Descriptor socket;
   ResponseReader reader;
   std::string_view unsent;
   std::uint64_t received = 0;
-  std::uint32_t generation = 0;  // tells a handler of a socket since closed from a current one
+  std::uint32_t generation = 0;  // tells an event of a socket since closed from a current one
   State state = State::closed;
-  bool reading = false;
+  bool unread = false;  // it had its turn, and there is more: in unread_
   std::size_t address_first = 0;
   std::size_t address_attempt = 0;
-  std::array<char, buffer_bytes> buffer;
 };
 
-class AsioTransport final : public ClientTransport {
+class PollingTransport final : public ClientTransport {
  public:
-  AsioTransport(const ClientOptions& options, ClientEvents& events)
-      : io_(BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO),  // one thread runs it, others only post
-        events_(events),
-        addresses_(io_, options.url),
-        alarm_(io_),
-        deadline_timer_(io_),
+  PollingTransport(const ClientOptions& options, ClientEvents& events)
+      : events_(events),
+        addresses_(options.url, [this] { poller_.wake(); }),
         connect_timeout_(options.connect_timeout),
         connect_deadlines_(options.connections, options.connect_timeout),
-        request_deadlines_(options.connections, options.request_timeout) {
-    for (std::uint32_t slot = 0; slot < options.connections; ++slot) connections_.emplace_back(io_);
+        request_deadlines_(options.connections, options.request_timeout),
+        connections_(options.connections) {
+    poller_.add(alarm_clock_.descriptor(), alarm_token);
   }
 
   TimePoint now() const noexcept override { return base::now(); }
@@ -73,7 +71,6 @@ class AsioTransport final : public ClientTransport {
     LOADCORE_ASSERT(connections_[slot].state == State::closed);
     connections_[slot].state = State::waiting;
     waiting_.push_back(slot);
-    asio::post(io_, [this] { start_connecting(); });
   }
 
   TimePoint send(Slot slot, std::string_view request, bool is_head) override {
@@ -85,8 +82,7 @@ class AsioTransport final : public ClientTransport {
     connection.reader.start(is_head);
     const TimePoint started = now();
     request_deadlines_.add(slot, started);
-    arm_deadlines();
-    write_some(slot);
+    write_some(connection);
     return started;
   }
 
@@ -96,101 +92,112 @@ class AsioTransport final : public ClientTransport {
     if (connection.state == State::connecting) --connecting_;
     connection.state = State::closed;
     connection.unsent = {};
-    connection.reading = false;
     ++connection.generation;
     connect_deadlines_.remove(slot);
     request_deadlines_.remove(slot);
-    error_code ignored;
-    connection.socket.close(ignored);
+    connection.socket.close();
   }
 
   void set_alarm(TimePoint when) override {
-    alarm_.expires_at(when);
-    const auto generation = ++alarm_generation_;
-    alarm_.async_wait([this, generation](const error_code&) {
-      // A cancelled wait may already have been on its way when a new one was set.
-      if (generation == alarm_generation_) events_.alarm();
-    });
+    alarm_at_ = when;
+    alarm_clock_.set(when);
   }
 
   void clear_alarm() override {
-    ++alarm_generation_;
-    alarm_.cancel();
+    if (alarm_at_ == TimePoint::max()) return;
+    alarm_at_ = TimePoint::max();
+    alarm_clock_.clear();
   }
 
   void run() override {
-    const auto forever = asio::make_work_guard(io_);
-    io_.run();
+    while (!stopped_) {
+      start_connecting();
+      const auto events = poller_.wait(next_deadline());
+      for (const epoll_event& event : events) {
+        if (stopped_) return;
+        dispatch(event);
+      }
+      read_on();
+      expire(now());
+    }
   }
 
-  void stop() noexcept override { io_.stop(); }
+  void stop() noexcept override {
+    stopped_ = true;
+    poller_.wake();
+  }
 
   void wake() noexcept override {
-    asio::post(io_, [this] { events_.alarm(); });
+    woken_ = true;
+    poller_.wake();
   }
 
  private:
-  struct Handler {
-    AsioTransport* self;
-    void (AsioTransport::*event)(Slot, const error_code&, std::size_t);
-    Slot slot;
-    std::uint32_t generation;
+  static constexpr Slot none = UINT32_MAX;
+  static constexpr std::uint64_t alarm_token = net::Poller::wake_token - 1;
 
-    void operator()(const error_code& error, std::size_t bytes = 0) const {
-      if (self->connections_[slot].generation == generation) (self->*event)(slot, error, bytes);
+  static std::uint64_t token_of(Slot slot, std::uint32_t generation) noexcept {
+    return std::uint64_t{generation} << 32 | slot;
+  }
+
+  void dispatch(const epoll_event& event) {
+    if (event.data.u64 == net::Poller::wake_token) {
+      if (addresses_.collect(now())) looked_up();
+      if (woken_.exchange(false)) events_.alarm();
+      return;
     }
-  };
-
-  Handler handler(Slot slot, void (AsioTransport::*event)(Slot, const error_code&, std::size_t)) {
-    return {this, event, slot, connections_[slot].generation};
+    if (event.data.u64 == alarm_token) {
+      // It may have been set anew since it rang.
+      if (now() < alarm_at_) return;
+      alarm_at_ = TimePoint::max();
+      events_.alarm();
+      return;
+    }
+    const auto slot = static_cast<Slot>(event.data.u64);
+    Connection& connection = connections_[slot];
+    if (connection.generation != static_cast<std::uint32_t>(event.data.u64 >> 32)) return;
+    if (connection.state == State::connecting) {
+      finish_connecting(slot);
+      return;
+    }
+    if ((event.events & EPOLLOUT) != 0 && !connection.unsent.empty()) write_some(connection);
+    if ((event.events & (EPOLLIN | ended_events)) != 0) {
+      read_some(slot, (event.events & ended_events) != 0);
+    }
   }
 
   // --- connecting
 
   void start_connecting() {
     if (waiting_.empty()) return;
-    if (!addresses_.fresh(now())) {
-      if (!addresses_.looking_up()) addresses_.look_up([this] { looked_up(); });
-      if (look_up_deadline_ == TimePoint::max()) {
-        look_up_deadline_ = now() + connect_timeout_;
-        arm_deadlines();
-      }
+    const TimePoint at = now();
+    if (!addresses_.fresh(at)) {
+      if (!addresses_.looking_up()) addresses_.look_up();
+      if (look_up_deadline_ == TimePoint::max()) look_up_deadline_ = at + connect_timeout_;
       return;
     }
-    while (!waiting_.empty() && connecting_ < connecting_max) {
-      const Slot slot = take_waiting();
-      if (slot == none) break;
-      connections_[slot].state = State::connecting;
-      connections_[slot].address_first = addresses_.first_choice();
-      connections_[slot].address_attempt = 0;
-      ++connecting_;
-      connect_deadlines_.add(slot, now());
-      arm_deadlines();
-      try_address(slot);
-    }
-  }
-
-  /// The next slot still waiting: one may have been closed, even asked for again, in the meantime.
-  Slot take_waiting() {
-    while (!waiting_.empty()) {
+    // Whoever asks again from inside an event gets another turn, after the others.
+    for (std::size_t turns = waiting_.size(); turns > 0 && connecting_ < connecting_max; --turns) {
       const Slot slot = waiting_.front();
       waiting_.pop_front();
-      if (connections_[slot].state == State::waiting) return slot;
+      Connection& connection = connections_[slot];
+      // It may have been closed in the meantime, and even asked for again.
+      if (connection.state != State::waiting) continue;
+      connection.state = State::connecting;
+      connection.address_first = addresses_.first_choice();
+      connection.address_attempt = 0;
+      ++connecting_;
+      connect_deadlines_.add(slot, at);
+      try_addresses(slot, 0);
     }
-    return none;
   }
 
   void looked_up() {
     look_up_deadline_ = TimePoint::max();
-    if (addresses_.error()) {
-      fail_waiting(addresses_.error().message());
-    } else {
-      start_connecting();
-    }
+    if (!addresses_.error().empty()) fail_waiting(addresses_.error());
   }
 
   void fail_waiting(const std::string& reason) {
-    // Whoever asks again from inside the event waits for another look-up.
     for (const Slot slot : std::exchange(waiting_, {})) {
       if (connections_[slot].state != State::waiting) continue;
       close(slot);
@@ -198,109 +205,108 @@ class AsioTransport final : public ClientTransport {
     }
   }
 
-  void try_address(Slot slot) {
+  /// Goes on to the next address until one takes its time; `error` is what the last one said.
+  void try_addresses(Slot slot, int error) {
     Connection& connection = connections_[slot];
-    const SocketAddress& address =
-        addresses_.at(connection.address_first, connection.address_attempt++);
-    error_code error;
-    connection.socket.close(error);
-    connection.socket.open(address.protocol(), error);
-    if (error) {
-      asio::post(io_,
-                 [handler = handler(slot, &AsioTransport::on_connect), error] { handler(error); });
-      return;
+    while (connection.address_attempt < addresses_.size()) {
+      error =
+          try_address(slot, addresses_.at(connection.address_first, connection.address_attempt++));
+      if (error == 0) return;
     }
-    if (address.protocol().family() != AF_UNIX) {
-      const int on = 1;
-      ::setsockopt(connection.socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
-    connection.socket.async_connect(address, handler(slot, &AsioTransport::on_connect));
+    fail_connecting(slot, reason(error));
   }
 
-  void on_connect(Slot slot, const error_code& error, std::size_t) {
+  int try_address(Slot slot, const net::Endpoint& address) {
     Connection& connection = connections_[slot];
-    if (error && connection.address_attempt < addresses_.size()) {
-      ++connection.generation;
-      try_address(slot);
-      return;
+    ++connection.generation;
+    connection.socket =
+        net::Descriptor(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const int socket = connection.socket.number();
+    if (socket < 0) return errno;
+    if (address.family() != AF_UNIX) {
+      const int on = 1;
+      ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     }
-    if (error) {
-      fail_connecting(slot, error.message());
+    if (::connect(socket, address.data(), address.size()) != 0 && errno != EINPROGRESS)
+      return errno;
+    return poller_.add(socket, token_of(slot, connection.generation)) ? 0 : ENOMEM;
+  }
+
+  void finish_connecting(Slot slot) {
+    Connection& connection = connections_[slot];
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(connection.socket.number(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0) {
+      try_addresses(slot, error);
       return;
     }
     --connecting_;
     connect_deadlines_.remove(slot);
     connection.state = State::idle;
-    start_connecting();
     events_.connected(slot);
-    start_reading(slot);
   }
 
   void fail_connecting(Slot slot, const std::string& reason) {
     close(slot);
-    start_connecting();
     events_.connect_failed(slot, reason);
   }
 
   // --- writing
 
-  void write_some(Slot slot) {
-    Connection& connection = connections_[slot];
+  static void write_some(Connection& connection) {
     while (!connection.unsent.empty()) {
-      const ssize_t written = ::send(connection.socket.native_handle(), connection.unsent.data(),
-                                     connection.unsent.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      const ssize_t written = ::send(connection.socket.number(), connection.unsent.data(),
+                                     connection.unsent.size(), MSG_NOSIGNAL);
       if (written >= 0) {
         connection.unsent.remove_prefix(static_cast<std::size_t>(written));
-      } else if (errno == EAGAIN) {
-        connection.socket.async_wait(asio::socket_base::wait_write,
-                                     handler(slot, &AsioTransport::on_writable));
-        return;
       } else if (errno != EINTR) {
-        // An answer sent before the connection broke may still be there to be read; where there is
-        // none, the read that is under way says so. What is left unsent tells complete() that the
-        // connection is of no use.
+        // Full: an event says when there is room again. Broken: an answer sent before that may
+        // still be there to be read, and where there is none the read says so; what is left unsent
+        // tells complete() that the connection is of no use.
         return;
       }
     }
   }
 
-  void on_writable(Slot slot, const error_code& error, std::size_t) {
-    if (!error) write_some(slot);
-  }
-
   // --- reading
 
-  void start_reading(Slot slot) {
+  /// What there is, up to this connection's turn. `ended` says that the end is there to be read,
+  /// too.
+  void read_some(Slot slot, bool ended) {
     Connection& connection = connections_[slot];
-    if (connection.reading || connection.state < State::idle) return;
-    connection.reading = true;
-    connection.socket.async_read_some(asio::buffer(connection.buffer),
-                                      handler(slot, &AsioTransport::on_read));
-  }
-
-  void on_read(Slot slot, const error_code& error, std::size_t bytes) {
-    Connection& connection = connections_[slot];
-    connection.reading = false;
-    if (error) {
-      on_end(slot, error == asio::error::eof);
-      return;
-    }
-    take(slot, connection.buffer.data(), bytes, now());
-    // A full buffer most likely means that more is waiting; a target that never stops sending must
-    // not keep the other connections, nor the deadlines, from their turn.
+    const std::uint32_t generation = connection.generation;
     for (int turn = 0; turn < reads_in_a_row_max; ++turn) {
-      if (bytes != buffer_bytes && bytes != scratch_bytes) break;
-      if (connection.state != State::busy || connection.received == 0) break;
-      const ssize_t more =
-          ::recv(connection.socket.native_handle(), scratch_.data(), scratch_.size(), MSG_DONTWAIT);
-      if (more <= 0) break;
-      bytes = static_cast<std::size_t>(more);
-      take(slot, scratch_.data(), bytes, now());
+      const ssize_t bytes = ::recv(connection.socket.number(), buffer_.data(), buffer_.size(), 0);
+      if (bytes < 0 && errno == EINTR) continue;
+      if (bytes < 0 && errno == EAGAIN) return;
+      if (bytes <= 0) {
+        end(slot, bytes == 0);
+        return;
+      }
+      take(slot, static_cast<std::size_t>(bytes), ended);
+      if (connection.generation != generation || stopped_) return;
+      // A short read of a stream says that there is no more (epoll(7)), but for its end.
+      if (static_cast<std::size_t>(bytes) < buffer_.size() && !ended) return;
     }
-    start_reading(slot);
+    if (!connection.unread) {
+      connection.unread = true;
+      unread_.push_back(slot);
+    }
   }
 
-  void take(Slot slot, const char* data, std::size_t bytes, TimePoint at) {
+  /// The next turn of those that had more than theirs.
+  void read_on() {
+    for (const Slot slot : std::exchange(unread_, {})) {
+      Connection& connection = connections_[slot];
+      connection.unread = false;
+      if (stopped_) return;
+      // That it ended is not known here, but a further read finds that out.
+      if (connection.state >= State::idle) read_some(slot, true);
+    }
+  }
+
+  void take(Slot slot, std::size_t bytes, bool ended) {
     Connection& connection = connections_[slot];
     if (connection.state == State::idle) {
       // Bytes that answer no request: whatever comes next could not be told from them.
@@ -309,7 +315,7 @@ class AsioTransport final : public ClientTransport {
       return;
     }
     connection.received += bytes;
-    const auto result = connection.reader.feed(data, bytes);
+    const auto result = connection.reader.feed(buffer_.data(), bytes);
     switch (result.state) {
       case ResponseReader::State::more:
         return;
@@ -320,15 +326,21 @@ class AsioTransport final : public ClientTransport {
         // An answer that came before the whole request was out, or with more bytes behind it,
         // leaves a connection whose next answer could not be trusted.
         const bool clean = result.consumed == bytes && connection.unsent.empty();
-        complete(slot, at, clean && connection.reader.keep_alive());
+        complete(slot, clean && connection.reader.keep_alive() && !(ended && at_end(connection)));
         return;
       }
     }
   }
 
-  void complete(Slot slot, TimePoint at, bool keep_alive) {
+  /// Whether the peer has closed behind what was read, so that a next request would be lost.
+  static bool at_end(const Connection& connection) noexcept {
+    char next = 0;
+    return ::recv(connection.socket.number(), &next, 1, MSG_PEEK) == 0;
+  }
+
+  void complete(Slot slot, bool keep_alive) {
     Connection& connection = connections_[slot];
-    const Answer answer{at, connection.received, connection.reader.status(), keep_alive};
+    const Answer answer{now(), connection.received, connection.reader.status(), keep_alive};
     request_deadlines_.remove(slot);
     if (keep_alive) {
       connection.state = State::idle;
@@ -339,13 +351,13 @@ class AsioTransport final : public ClientTransport {
   }
 
   /// The connection is over; `orderly` by FIN, which may be how a body ends, as opposed to RST.
-  void on_end(Slot slot, bool orderly) {
+  void end(Slot slot, bool orderly) {
     Connection& connection = connections_[slot];
     if (connection.state == State::idle) {
       close(slot);
       events_.closed(slot);
     } else if (orderly && connection.reader.finish()) {
-      complete(slot, now(), false);
+      complete(slot, false);
     } else {
       fail(slot, Failure::reset);
     }
@@ -357,23 +369,21 @@ class AsioTransport final : public ClientTransport {
     events_.failed(slot, failure, received);
   }
 
-  // --- deadlines: one timer for all, set to the earliest or to an instant before it
+  // --- deadlines
 
-  void arm_deadlines() {
+  std::optional<TimePoint> next_deadline() const noexcept {
+    const bool something_to_do =
+        !unread_.empty() || (!waiting_.empty() && connecting_ < connecting_max &&
+                             look_up_deadline_ == TimePoint::max());
+    if (something_to_do) return TimePoint();
     const TimePoint first =
         std::min({connect_deadlines_.next().value_or(TimePoint::max()),
                   request_deadlines_.next().value_or(TimePoint::max()), look_up_deadline_});
-    if (first >= deadlines_armed_for_) return;
-    deadlines_armed_for_ = first;
-    deadline_timer_.expires_at(first);
-    deadline_timer_.async_wait([this](const error_code& error) {
-      if (!error) on_deadline();
-    });
+    if (first == TimePoint::max()) return std::nullopt;
+    return first;
   }
 
-  void on_deadline() {
-    deadlines_armed_for_ = TimePoint::max();
-    const TimePoint at = now();
+  void expire(TimePoint at) {
     while (const auto slot = connect_deadlines_.pop_expired(at)) {
       fail_connecting(*slot, "Connection timed out");
     }
@@ -382,33 +392,31 @@ class AsioTransport final : public ClientTransport {
       look_up_deadline_ = TimePoint::max();
       fail_waiting("The name server did not answer in time");
     }
-    arm_deadlines();
   }
 
-  static constexpr Slot none = UINT32_MAX;
-
-  asio::io_context io_;
   ClientEvents& events_;
+  net::Poller poller_;
+  net::AlarmClock alarm_clock_;
   AddressSource addresses_;
-  asio::steady_timer alarm_;
-  asio::steady_timer deadline_timer_;
-  base::Duration connect_timeout_;
+  const base::Duration connect_timeout_;
   net::DeadlineList connect_deadlines_;
   net::DeadlineList request_deadlines_;
-  std::deque<Connection> connections_;
-  std::deque<Slot> waiting_;
-  std::uint32_t connecting_ = 0;
-  std::uint32_t alarm_generation_ = 0;
   TimePoint look_up_deadline_ = TimePoint::max();
-  TimePoint deadlines_armed_for_ = TimePoint::max();
-  std::array<char, scratch_bytes> scratch_;
+  TimePoint alarm_at_ = TimePoint::max();
+  std::vector<Connection> connections_;
+  std::deque<Slot> waiting_;
+  std::vector<Slot> unread_;
+  std::uint32_t connecting_ = 0;
+  std::atomic<bool> stopped_{false};
+  std::atomic<bool> woken_{false};
+  std::array<char, buffer_bytes> buffer_;
 };
 
 }  // namespace
 
 std::unique_ptr<ClientTransport> make_transport(const ClientOptions& options,
                                                 ClientEvents& events) {
-  return std::make_unique<AsioTransport>(options, events);
+  return std::make_unique<PollingTransport>(options, events);
 }
 
 }  // namespace loadcore::http
