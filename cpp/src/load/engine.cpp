@@ -26,6 +26,9 @@ using base::Duration;
 using base::TimePoint;
 using histogram::Histogram;
 
+/// No wait is longer, so that an instant and a caller's span always have a sum.
+constexpr Duration wait_max = std::chrono::hours(24 * 366 * 100);
+
 /// The host's signals are for its own threads: Python's handlers run on the main one.
 class SignalsBlocked {
  public:
@@ -120,12 +123,13 @@ class Engine::Run {
   }
 
   void stop(std::optional<Duration> drain) noexcept {
-    control_.stop(drain ? base::now() + *drain : TimePoint::max());
+    control_.stop(drain ? base::now() + std::min(*drain, wait_max) : TimePoint::max());
   }
 
   bool wait_for(Duration timeout) {
     std::unique_lock lock(mutex_);
-    return over_.wait_for(lock, timeout, [this] { return ended_ == plan_.threads; });
+    return over_.wait_for(lock, std::min(timeout, wait_max),
+                          [this] { return ended_ == plan_.threads; });
   }
 
   Progress progress() const {
