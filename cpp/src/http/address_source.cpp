@@ -1,6 +1,8 @@
 #include "http/address_source.hpp"
 
 #include <algorithm>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "loadcore/base/error.hpp"
@@ -24,7 +26,9 @@ AddressSource::AddressSource(const Url& url, std::function<void()> found)
 }
 
 AddressSource::~AddressSource() {
-  if (look_up_thread_.joinable()) look_up_thread_.join();
+  if (!look_up_) return;
+  const std::scoped_lock lock(look_up_->mutex);
+  look_up_->found = nullptr;
 }
 
 bool AddressSource::fresh(base::TimePoint now) const noexcept {
@@ -32,34 +36,39 @@ bool AddressSource::fresh(base::TimePoint now) const noexcept {
 }
 
 void AddressSource::look_up() {
-  if (look_up_thread_.joinable()) look_up_thread_.join();
-  looking_up_ = true;
-  look_up_thread_ = std::thread([this] {
-    Found found;
+  look_up_ = std::make_shared<LookUp>();
+  look_up_->found = found_;
+  const auto work = [look_up = look_up_, host = url_.host, port = url_.port] {
+    std::vector<net::Endpoint> addresses;
+    std::string error;
     try {
-      found.addresses = net::resolve(url_.host, url_.port, net::Purpose::connect);
-    } catch (const base::RunError& error) {
-      found.error = error.what();
+      addresses = net::resolve(host, port, net::Purpose::connect);
+    } catch (const base::RunError& thrown) {
+      error = thrown.what();
     }
-    {
-      const std::scoped_lock lock(mutex_);
-      result_ = std::move(found);
-    }
-    found_();
-  });
+    const std::scoped_lock lock(look_up->mutex);
+    look_up->addresses = std::move(addresses);
+    look_up->error = std::move(error);
+    look_up->done = true;
+    if (look_up->found) look_up->found();
+  };
+  try {
+    std::thread(work).detach();
+  } catch (const std::system_error&) {
+    work();  // no thread to be had: then everything waits for the name
+  }
 }
 
 bool AddressSource::collect(base::TimePoint now) {
-  std::optional<Found> found;
+  if (!look_up_) return false;
   {
-    const std::scoped_lock lock(mutex_);
-    found = std::exchange(result_, std::nullopt);
+    const std::scoped_lock lock(look_up_->mutex);
+    if (!look_up_->done) return false;
+    addresses_ = std::move(look_up_->addresses);
+    error_ = std::move(look_up_->error);
   }
-  if (!found) return false;
-  looking_up_ = false;
+  look_up_ = nullptr;
   taken_at_ = now;
-  error_ = std::move(found->error);
-  addresses_ = std::move(found->addresses);
   preferred_ = 0;
   if (addresses_.empty()) return true;
   const int family = addresses_.front().family();

@@ -2,10 +2,9 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "loadcore/base/clock.hpp"
@@ -19,16 +18,17 @@ namespace loadcore::http {
 /// a run follow a balancer whose addresses change. For one thread.
 class AddressSource {
  public:
-  /// `found` is called on another thread when there is something to collect().
+  /// `found` is called on another thread when there is something to collect(), never once this is
+  /// destroyed.
   AddressSource(const Url& url, std::function<void()> found);
-  /// Waits for a look-up that is under way.
+  /// A look-up that is under way is left to itself: the system may take many seconds for it.
   ~AddressSource();
   AddressSource(const AddressSource&) = delete;
   AddressSource& operator=(const AddressSource&) = delete;
 
   /// Whether the addresses may be used as they stand.
   bool fresh(base::TimePoint now) const noexcept;
-  bool looking_up() const noexcept { return looking_up_; }
+  bool looking_up() const noexcept { return look_up_ != nullptr; }
 
   /// Looks the name up in the background.
   void look_up();
@@ -45,9 +45,13 @@ class AddressSource {
   const std::string& error() const noexcept { return error_; }
 
  private:
-  struct Found {
+  /// What a look-up's thread shares with this.
+  struct LookUp {
+    std::mutex mutex;
+    std::function<void()> found;  // empty: nobody waits for it any more
     std::vector<net::Endpoint> addresses;
     std::string error;
+    bool done = false;
   };
 
   const Url url_;
@@ -56,13 +60,9 @@ class AddressSource {
   std::size_t preferred_ = 0;             // how many those are
   std::size_t turn_ = 0;
   bool constant_ = false;
-  bool looking_up_ = false;
   base::TimePoint taken_at_{};
   std::string error_;
-
-  std::thread look_up_thread_;
-  std::mutex mutex_;
-  std::optional<Found> result_;
+  std::shared_ptr<LookUp> look_up_;  // under way
 };
 
 }  // namespace loadcore::http

@@ -44,8 +44,9 @@ class ClientEvents {
   virtual void alarm() = 0;
 };
 
-/// One thread's connections to one target: the seam under the load engine. The real one runs on an
-/// io_context; tests have one on a simulated clock and network. Not thread-safe but for stop().
+/// One thread's connections to one target: the seam under the load engine. The real one waits on a
+/// poller; tests have one on a simulated clock and network. Not thread-safe but for stop() and
+/// wake().
 class ClientTransport {
  public:
   virtual ~ClientTransport() = default;
