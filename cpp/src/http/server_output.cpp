@@ -71,8 +71,7 @@ void ServerOutput::reserve(std::size_t bytes) {
 }
 
 void ServerOutput::put(std::string_view bytes) noexcept {
-  std::memcpy(bytes_.get() + size_, bytes.data(), bytes.size());
-  size_ += bytes.size();
+  size_ += bytes.copy(bytes_.get() + size_, bytes.size());
 }
 
 void ServerOutput::put_number(std::size_t number) noexcept {

@@ -175,7 +175,7 @@ BOOST_AUTO_TEST_CASE(line_ends_that_are_none) {
 
 BOOST_AUTO_TEST_CASE(fields_that_are_none) {
   using namespace std::string_literals;
-  for (const std::string field :
+  for (const std::string& field :
        {"A : b"s, "A\t: b"s, ": b"s, "A"s, "A b: c"s, " A: b"s, "\tA: b"s, "A: b\r\n c"s,
         "A: b\0c"s, "A: b\x01"s, "A: b\x7f"s, "A(: b"s, "\x80: b"s}) {
     BOOST_TEST_CONTEXT("field " << field) {
