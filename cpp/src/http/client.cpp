@@ -158,7 +158,8 @@ class PollingTransport final : public ClientTransport {
     if (connection.generation != static_cast<std::uint32_t>(event.data.u64 >> 32)) return;
     if (connection.state == State::connecting) {
       finish_connecting(slot);
-      return;
+      // The peer may have closed already, and this is the only event to tell of that.
+      if (stopped_ || connection.state < State::idle) return;
     }
     if ((event.events & EPOLLOUT) != 0 && !connection.unsent.empty()) write_some(connection);
     if ((event.events & (EPOLLIN | ended_events)) != 0) {
