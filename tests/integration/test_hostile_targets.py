@@ -316,6 +316,102 @@ def test_a_target_that_speaks_first_is_survived() -> None:
     assert run.requests.scheduled == 100
 
 
+def test_an_answer_in_pieces_of_one_byte_is_whole() -> None:
+    answer = CHUNKED + b"3\r\nabc\r\n0\r\n\r\n"
+
+    def script(peer: hostile.Peer) -> None:
+        while True:
+            peer.read_request()
+            for byte in answer:
+                peer.send(bytes([byte]))
+
+    with ScriptedServer(script) as server:
+        run = lc.run(server.url, requests=REQUESTS, connections=CONNECTIONS, threads=1)
+    assert _counts(run) == _only("completed", REQUESTS)
+    assert run.bytes.received == REQUESTS * len(answer)
+    assert run.connects == CONNECTIONS
+
+
+def test_large_bodies_both_ways() -> None:
+    body = b"question" * 500_000
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + b"a" * 8_000_000
+    whole = []
+
+    def script(peer: hostile.Peer) -> None:
+        while True:
+            whole.append(peer.read_request() == body)
+            peer.send(answer)
+
+    with ScriptedServer(script) as server:
+        run = lc.run(
+            server.url, body=body, requests=REQUESTS, connections=CONNECTIONS, threads=1, timeout=20
+        )
+    assert _counts(run) == _only("completed", REQUESTS)
+    assert whole == [True] * REQUESTS
+    assert run.bytes.received == REQUESTS * len(answer)
+    assert run.bytes.sent > REQUESTS * len(body)
+    assert run.connects == CONNECTIONS
+
+
+def test_a_connection_that_never_stops_sending_leaves_the_others_their_turn() -> None:
+    flood = hostile.endless(ENDLESS_BODY, b"a" * 65536)
+    well_behaved = hostile.answering(hostile.OK)
+    first = iter([True])
+
+    def script(peer: hostile.Peer) -> None:
+        (flood if next(first, False) else well_behaved)(peer)
+
+    with ScriptedServer(script) as server:
+        run = lc.run(
+            server.url, rate=100, duration=1, connections=CONNECTIONS, threads=1, timeout=0.8
+        )
+        assert server.requests_settled(run.requests.sent) == run.requests.sent
+    assert run.requests.failed.timeout == 1
+    assert run.requests.completed == 99
+    assert run.bytes.received > 50e6, "too little to tell"
+    assert run.latency.p50 < 0.1
+
+
+@pytest.mark.parametrize("last_words", [b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n", b"junk"])
+def test_a_connection_that_ends_while_idle_is_no_failure(last_words: bytes) -> None:
+    def script(peer: hostile.Peer) -> None:
+        peer.read_request()
+        peer.send(hostile.OK)
+        time.sleep(0.02)
+        if last_words:
+            peer.send(last_words)
+
+    with ScriptedServer(script) as server:
+        run = lc.run(
+            server.url,
+            requests=REQUESTS,
+            connections=CONNECTIONS,
+            threads=1,
+            think_time=0.15,
+            timeout=TIMEOUT_S,
+        )
+        assert server.requests == REQUESTS
+    assert _counts(run) == _only("completed", REQUESTS)
+    assert run.connects == REQUESTS
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_connection_that_ends_behind_an_answer_costs_no_answer(reset: bool) -> None:
+    def script(peer: hostile.Peer) -> None:
+        peer.read_request()
+        peer.send(hostile.OK)
+        if reset:
+            peer.reset()
+
+    with ScriptedServer(script) as server:
+        run = lc.run(server.url, requests=60, connections=CONNECTIONS, threads=1, timeout=TIMEOUT_S)
+        # A request that met the end of its connection has not been seen there, and counts as reset.
+        assert server.requests_settled(run.requests.completed) == run.requests.completed
+    counts = _counts(run)
+    assert counts["completed"] + counts["reset"] == 60
+    assert counts["completed"] >= 30
+
+
 MEMORY_PROBE = """
 import sys
 import loadcore as lc
