@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -409,7 +411,60 @@ def test_a_connection_that_ends_behind_an_answer_costs_no_answer(reset: bool) ->
         assert server.requests_settled(run.requests.completed) == run.requests.completed
     counts = _counts(run)
     assert counts["completed"] + counts["reset"] == 60
-    assert counts["completed"] >= 30
+    assert counts["completed"] > 0
+
+
+ONE_CONNECTION = """
+import sys
+import loadcore as lc
+print("begun", flush=True)
+sys.stdin.readline()
+run = lc.run(sys.argv[1], requests=10, connections=1, threads=1)
+print(run.requests.completed, run.requests.failed.reset)
+"""
+
+
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_connection_known_to_have_ended_is_not_used_again(reset: bool) -> None:
+    pid = 0
+
+    def script(peer: hostile.Peer) -> None:
+        peer.read_request()
+        # Answer and end are both there by the time the client looks.
+        os.kill(pid, signal.SIGSTOP)
+        _wait_until_stopped(pid)
+        peer.send(hostile.OK)
+        peer.reset() if reset else peer.close()
+        os.kill(pid, signal.SIGCONT)
+
+    with (
+        ScriptedServer(script) as server,
+        subprocess.Popen(
+            [sys.executable, "-c", ONE_CONNECTION, server.url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as client,
+    ):
+        pid = client.pid
+        try:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "begun\n"
+            out, _ = client.communicate("go\n", timeout=20)
+        finally:
+            client.kill()
+        assert server.accepted == server.requests == 10
+    assert out == "10 0\n"
+
+
+def _wait_until_stopped(pid: int) -> None:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        with open(f"/proc/{pid}/stat") as stat:
+            if stat.read().rpartition(")")[2].split()[0] == "T":
+                return
+        time.sleep(0.001)
+    raise TimeoutError(f"process {pid} does not stop")
 
 
 MEMORY_PROBE = """

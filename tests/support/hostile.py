@@ -60,6 +60,9 @@ class Peer:
         while self._connection.recv(65536):
             pass
 
+    def close(self) -> None:
+        self._connection.close()
+
     def reset(self) -> None:
         """Ends the connection with RST instead of FIN."""
         reset_on_close(self._connection)

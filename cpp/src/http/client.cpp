@@ -333,10 +333,12 @@ class PollingTransport final : public ClientTransport {
     }
   }
 
-  /// Whether the peer has closed behind what was read, so that a next request would be lost.
+  /// Whether the peer has closed or reset behind what was read, so that a next request would be
+  /// lost.
   static bool at_end(const Connection& connection) noexcept {
     char next = 0;
-    return ::recv(connection.socket.number(), &next, 1, MSG_PEEK) == 0;
+    const ssize_t bytes = ::recv(connection.socket.number(), &next, 1, MSG_PEEK);
+    return bytes == 0 || (bytes < 0 && errno != EAGAIN && errno != EINTR);
   }
 
   void complete(Slot slot, bool keep_alive) {
