@@ -5,28 +5,31 @@
 namespace loadcore::load {
 
 std::optional<Start> Arrivals::take(base::TimePoint now, Recorder& recorder) noexcept {
-  while (next_ < end_) {
-    const base::TimePoint intended = origin_ + schedule_.intended(next_);
-    if (intended > now) return std::nullopt;
-    const bool measured = next_ >= first_measured_;
-    next_ += share_.threads;
-    if (!drop_after_ || now - intended <= *drop_after_) return Start{intended, {}, measured};
-    recorder.dropped(1, measured);
-  }
-  return std::nullopt;
+  drop_too_late(now, recorder);
+  const base::TimePoint intended = next_due();
+  if (intended > now) return std::nullopt;
+  const bool measured = next_ >= first_measured_;
+  next_ += share_.threads;
+  return Start{intended, {}, measured};
+}
+
+void Arrivals::drop_too_late(base::TimePoint now, Recorder& recorder) noexcept {
+  if (!drop_after_ || next_due() >= now - *drop_after_) return;
+  // All at once: after a stall there may be millions.
+  const std::uint64_t end = std::min(end_, schedule_.count_before(now - *drop_after_ - origin_));
+  const std::uint64_t warmup_end = std::clamp(first_measured_, next_, end);
+  recorder.dropped(own_between(next_, warmup_end), false);
+  recorder.dropped(own_between(warmup_end, end), true);
+  next_ = own_before(end) * share_.threads + share_.thread;
 }
 
 void Arrivals::finish(base::TimePoint now, Recorder& recorder) noexcept {
   end_ = std::min(end_, count_due(now));
+  drop_too_late(now, recorder);
   if (next_ < end_) {
-    const std::uint64_t too_late =
-        drop_after_ ? schedule_.count_before(now - *drop_after_ - origin_) : 0;
-    const std::uint64_t drop_end = std::clamp(too_late, next_, end_);
     const std::uint64_t warmup_end = std::clamp(first_measured_, next_, end_);
-    recorder.dropped(own_between(next_, std::min(warmup_end, drop_end)), false);
-    recorder.dropped(own_between(warmup_end, drop_end), true);
-    recorder.unsent(own_between(drop_end, warmup_end), false);
-    recorder.unsent(own_between(std::max(warmup_end, drop_end), end_), true);
+    recorder.unsent(own_between(next_, warmup_end), false);
+    recorder.unsent(own_between(warmup_end, end_), true);
     next_ = end_;
   }
   report_upto(end_, recorder);

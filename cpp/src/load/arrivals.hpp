@@ -59,6 +59,7 @@ class Arrivals {
   std::uint64_t count_due(base::TimePoint now) const noexcept {
     return schedule_.count_before(now - origin_ + base::Duration(1));
   }
+  void drop_too_late(base::TimePoint now, Recorder& recorder) noexcept;
   void report_upto(std::uint64_t index, Recorder& recorder) noexcept;
 
   Schedule schedule_;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <type_traits>
 #include <vector>
 
 using loadcore::base::Duration;
@@ -129,6 +130,33 @@ BOOST_AUTO_TEST_CASE(the_end_splits_by_warm_up_too) {
     }
     BOOST_TEST((thread.report.warmup_counts == warmup));
     BOOST_TEST((thread.report.counts == measured));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_stall_of_any_length_takes_neither_memory_nor_time) {
+  // What waits is a stretch of the schedule: nothing is kept for any one request.
+  static_assert(std::is_trivially_copyable_v<Arrivals>);
+  constexpr std::uint64_t requests = 1'000'000'000'000'000;
+  for (const bool dropping : {false, true}) {
+    Arrivals arrivals(Schedule(1e8), {1, 3}, 1000, requests,
+                      dropping ? std::optional<Duration>(100ns) : std::nullopt);
+    Recorder recorder(true, Timeline(1s, Duration::max()), 10);
+    arrivals.begin(origin);
+    const Duration stall = 2'000h;
+    const auto start = arrivals.take(origin + stall, recorder);
+    BOOST_TEST_REQUIRE(start.has_value());
+    const Duration late = origin + stall - start->intended;
+    BOOST_TEST((dropping ? late >= 80ns && late <= 100ns : late == stall - 10ns));
+    arrivals.finish(origin + stall, recorder);
+    recorder.close_row(stall);
+    Report report;
+    recorder.add_to(report);
+    Counts sum = report.counts;
+    sum += report.warmup_counts;
+    const std::uint64_t due = stall / 10ns + 1;  // of all three threads
+    BOOST_TEST(sum.scheduled == due / 3);
+    BOOST_TEST(sum.dropped + sum.unsent == sum.scheduled - 1);
+    BOOST_TEST((dropping ? sum.unsent <= 4U : sum.dropped == 0U));
   }
 }
 
