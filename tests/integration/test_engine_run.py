@@ -125,6 +125,27 @@ def test_what_cannot_be_sent_in_time_is_unsent_or_dropped() -> None:
     assert dropping.latency.max < 0.6, "what was sent late should have been dropped"
 
 
+@pytest.mark.parametrize("drop_after", [None, 0.000_001])
+def test_a_rate_that_nobody_can_reach_is_accounted_for_on_time(drop_after: float | None) -> None:
+    begin = time.monotonic()
+    with _healthy() as server:
+        run = lc.run(
+            server.url,
+            rate=100e6,
+            duration=0.3,
+            connections=4,
+            threads=2,
+            drop_after=drop_after,
+        )
+        assert server.requests == run.requests.sent == run.requests.completed > 0
+    assert time.monotonic() - begin < 2
+    assert run.requests.scheduled == 30_000_000
+    left = run.requests.dropped if drop_after else run.requests.unsent
+    assert left > 25_000_000
+    assert _balanced(run.requests)
+    assert run.verdict.state != "valid"
+
+
 @pytest.mark.parametrize("rate", [None, 700])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_the_timeline_adds_up_to_the_totals(rate: int | None, threads: int) -> None:
