@@ -17,8 +17,17 @@ namespace {
 
 using counter::Service;
 
-counter::ServiceOptions options_of(const std::string& host, std::int64_t port,
-                                   std::int64_t threads) {
+counter::Durability durability_of(const std::string& name) {
+  if (name == "memory") return counter::Durability::memory;
+  if (name == "os") return counter::Durability::os;
+  if (name == "fsync") return counter::Durability::fsync;
+  throw base::PlanError("durability", "must be memory, os or fsync");
+}
+
+counter::ServiceOptions options_of(const std::string& host, std::int64_t port, std::int64_t threads,
+                                   const std::string& data, const std::string& durability,
+                                   std::uint64_t users_max, std::uint64_t keys_max,
+                                   std::int64_t key_age_ns) {
   if (port < 0 || port > 65535) {
     throw base::PlanError("port", "must be 1 to 65535, or 0 for a free one");
   }
@@ -27,13 +36,28 @@ counter::ServiceOptions options_of(const std::string& host, std::int64_t port,
   options.server.port = static_cast<std::uint16_t>(port);
   // Out of range stays out of range, for the server to refuse.
   options.server.threads = threads < 0 || threads > UINT16_MAX ? 0 : static_cast<unsigned>(threads);
+  options.data_directory = data;
+  options.durability = durability_of(durability);
+  if (data.empty() != (options.durability == counter::Durability::memory)) {
+    throw base::PlanError("durability", data.empty() ? "needs a data directory to keep likes in"
+                                                     : "is memory, which keeps no data directory");
+  }
+  if (users_max == 0) throw base::PlanError("users_max", "must be 1 or more");
+  if (keys_max == 0) throw base::PlanError("keys_max", "must be 1 or more");
+  if (key_age_ns < 0) throw base::PlanError("key_age", "is negative; give 0 or more");
+  options.users_max = users_max;
+  options.keys_max = keys_max;
+  options.key_age_ms_max = key_age_ns / 1'000'000;
   return options;
 }
 
 std::unique_ptr<Service> make_service(const std::string& host, std::int64_t port,
-                                      std::int64_t threads) {
-  const auto options = options_of(host, port, threads);
-  // Looking a name up may take seconds.
+                                      std::int64_t threads, const std::string& data,
+                                      const std::string& durability, std::uint64_t users_max,
+                                      std::uint64_t keys_max, std::int64_t key_age_ns) {
+  const auto options =
+      options_of(host, port, threads, data, durability, users_max, keys_max, key_age_ns);
+  // Looking a name up, and reading the log, may take seconds.
   const py::gil_scoped_release released;
   return std::make_unique<Service>(options);
 }
@@ -65,6 +89,16 @@ py::dict stats(const Service& service) {
   result["connections"] = connections;
   result["users"] = counts.store.users;
   result["likes"] = counts.store.likes;
+  py::dict durable;
+  durable["sequence"] = counts.durable.sequence;
+  durable["log_bytes"] = counts.durable.log_bytes;
+  durable["snapshots"] = counts.durable.snapshots;
+  durable["snapshot_failures"] = counts.durable.snapshot_failures;
+  durable["keys"] = counts.durable.keys;
+  durable["keys_forgotten_early"] = counts.durable.keys_forgotten_early;
+  durable["recovered_frames"] = counts.durable.recovered_frames;
+  durable["torn_bytes"] = counts.durable.torn_bytes;
+  result["durable"] = durable;
   return result;
 }
 
@@ -73,11 +107,15 @@ constexpr std::int64_t drain_ns_default = 5'000'000'000;
 }  // namespace
 
 void bind_counter(py::module_& module) {
+  const counter::ServiceOptions standard;
   // Its threads never touch Python, so they go on whoever holds the GIL, and its destructor, which
   // stops without draining, may wait for them with the GIL held.
   py::class_<Service>(module, "Service")
       .def(py::init(&make_service), py::kw_only(), py::arg("host") = "127.0.0.1",
-           py::arg("port") = 0, py::arg("threads") = 1)
+           py::arg("port") = 0, py::arg("threads") = 1, py::arg("data") = "",
+           py::arg("durability") = "memory", py::arg("users_max") = standard.users_max,
+           py::arg("keys_max") = standard.keys_max,
+           py::arg("key_age_ns") = standard.key_age_ms_max * 1'000'000)
       .def_property_readonly("port", &Service::port)
       .def_property_readonly("url", &Service::url)
       .def("stop", &stop, py::arg("drain_ns") = drain_ns_default)

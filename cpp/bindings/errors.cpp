@@ -13,6 +13,7 @@ namespace {
 // given back.
 PyObject* plan_error = nullptr;
 PyObject* run_error = nullptr;
+PyObject* data_error = nullptr;
 
 PyObject* add_exception(py::module_& module, const char* name, const char* doc, PyObject* base) {
   const std::string full_name = std::string(py::str(module.attr("__name__"))) + "." + name;
@@ -28,6 +29,8 @@ void translate(std::exception_ptr thrown) {
   } catch (const base::PlanError& error) {
     const py::tuple args = py::make_tuple(error.field(), error.what());
     PyErr_SetObject(plan_error, args.ptr());
+  } catch (const base::DataError& error) {
+    PyErr_SetString(data_error, error.what());
   } catch (const base::RunError& error) {
     PyErr_SetString(run_error, error.what());
   }
@@ -42,6 +45,8 @@ void bind_errors(py::module_& module) {
   run_error =
       add_exception(module, "RunError", "Something sound that could not be carried out here.",
                     PyExc_RuntimeError);
+  data_error = add_exception(module, "DataError", "A data directory that cannot be used as it is.",
+                             run_error);
   py::register_local_exception_translator(&translate);
 }
 

@@ -4,8 +4,8 @@
 
 namespace loadcore::bindings {
 
-/// Adds PlanError(ValueError), whose args are (field, sentence), and RunError(RuntimeError) to the
-/// module; from then on base::PlanError and base::RunError leave any binding as these.
+/// Adds PlanError(ValueError), whose args are (field, sentence), RunError(RuntimeError) and
+/// DataError(RunError) to the module; from then on those of base leave any binding as these.
 void bind_errors(pybind11::module_& module);
 
 }  // namespace loadcore::bindings

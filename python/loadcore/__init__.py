@@ -7,6 +7,7 @@ from loadcore._core import Histogram
 from loadcore._distribution import Distribution
 from loadcore._engine import Progress, RunHandle, run, start
 from loadcore._errors import (
+    DataError,
     FileError,
     Interrupted,
     LoadcoreError,
@@ -22,6 +23,7 @@ from loadcore._version import __version__
 
 __all__ = [
     "Bytes",
+    "DataError",
     "Distribution",
     "Failures",
     "FileError",

@@ -10,6 +10,9 @@ class PlanError(ValueError):
 class RunError(RuntimeError):
     """Something sound that could not be carried out here."""
 
+class DataError(RunError):
+    """A data directory that cannot be used as it is."""
+
 class Histogram:
     """Counts of durations from 1 ns to 1 h, to three significant digits, in fixed memory.
 
@@ -164,8 +167,20 @@ class Engine:
 class Service:
     """The likes service on threads of its own."""
 
-    def __init__(self, *, host: str = "127.0.0.1", port: int = 0, threads: int = 1) -> None:
-        """Listens; raises PlanError for the arguments and RunError for a port in use."""
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        threads: int = 1,
+        data: str = "",
+        durability: str = "memory",
+        users_max: int = 10_000_000,
+        keys_max: int = 1_048_576,
+        key_age_ns: int = 86_400_000_000_000,
+    ) -> None:
+        """Recovers what `data` holds, then listens; raises PlanError for the arguments, DataError
+        for the directory and RunError for a port in use."""
     @property
     def port(self) -> int: ...
     @property

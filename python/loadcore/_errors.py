@@ -4,6 +4,7 @@
       LoadcoreError            everything below, to catch at once
         PlanError              also a ValueError: an argument that cannot be carried out
         RunError               also a RuntimeError: sound, but it could not be carried out here
+          DataError            a data directory that cannot be used as it is
         FileError              also a ValueError: a saved run that cannot be read
         MissingLibraryError    also an ImportError: an optional library that is not installed
     KeyboardInterrupt
@@ -48,6 +49,10 @@ class RunError(LoadcoreError, RuntimeError):
     """What was asked for is sound but could not be carried out: nobody listens there, say."""
 
 
+class DataError(RunError):
+    """A data directory in use, damaged, of a newer version, or not readable or writable."""
+
+
 class FileError(LoadcoreError, ValueError):
     """A file that is not a saved run, or is damaged, or was written by a newer loadcore."""
 
@@ -73,5 +78,7 @@ def translated() -> Iterator[None]:
         field, sentence = error.args
         # Some of its sentences begin with the field, which str() puts there anyway.
         raise PlanError(field, sentence.removeprefix(f"{field} ")) from None
+    except _core.DataError as error:
+        raise DataError(str(error)) from None
     except _core.RunError as error:
         raise RunError(str(error)) from None

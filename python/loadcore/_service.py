@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from typing import TYPE_CHECKING, Any, Literal
 
 from loadcore import _core
 from loadcore._errors import PlanError, translated
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from loadcore._units import Count, Duration
 
 DRAIN_DEFAULT_S = 5.0
+USERS_MAX_DEFAULT = 10_000_000
+KEYS_MAX_DEFAULT = 1_048_576
+KEY_AGE_DEFAULT_S = 86_400.0
+
+Durability = Literal["memory", "os", "fsync"]
 
 
 class Service:
@@ -25,9 +31,35 @@ class Service:
     As a context manager it drains and stops at the end of the block.
     """
 
-    def __init__(self, *, host: str, port: int, threads: int) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        threads: int,
+        data: str,
+        durability: Durability,
+        users_max: int,
+        keys_max: int,
+        key_age_ns: int,
+    ) -> None:
         with translated():
-            self._service = _core.Service(host=host, port=port, threads=threads)
+            self._service = _core.Service(
+                host=host,
+                port=port,
+                threads=threads,
+                data=data,
+                durability=durability,
+                users_max=users_max,
+                keys_max=keys_max,
+                key_age_ns=key_age_ns,
+            )
+        self._durability: Durability = durability
+
+    @property
+    def durability(self) -> Durability:
+        """What the answer to a like promises: "memory", "os" or "fsync"."""
+        return self._durability
 
     @property
     def url(self) -> str:
@@ -39,7 +71,7 @@ class Service:
         return self._service.port
 
     def stats(self) -> dict[str, Any]:
-        """Counts so far: requests by route and status, connections, users, likes."""
+        """Counts so far: requests by route and status, connections, users, likes, the log."""
         return dict(self._service.stats())
 
     def stop(self, drain: Duration = DRAIN_DEFAULT_S) -> bool:
@@ -70,13 +102,44 @@ class Service:
         return f"<likes service at {self.url}>"
 
 
-def serve(*, host: str = "127.0.0.1", port: int = 0, threads: Count | None = None) -> Service:
+def serve(
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    threads: Count | None = None,
+    data: str | os.PathLike[str] | None = None,
+    durability: Durability | None = None,
+    users_max: Count = USERS_MAX_DEFAULT,
+    keys_max: Count = KEYS_MAX_DEFAULT,
+    key_age: Duration = KEY_AGE_DEFAULT_S,
+) -> Service:
     """Starts the likes service; it accepts connections when this returns.
 
     port: 0 picks a free one. threads: half of the CPUs that this process may use, unless given.
-    Raises PlanError for an argument, and RunError where it cannot listen there.
+    data: a directory of its own to keep likes in; without it they are in memory.
+    durability: what the answer to a like promises: "fsync" (with data, unless told otherwise: it
+    survives a loss of power), "os" (it survives the process), "memory" (without data: nothing).
+    users_max: likes of users beyond that many are refused.
+    keys_max, key_age: how many Idempotency-Keys are remembered, and how long.
+
+    Raises PlanError for an argument, DataError for a directory that cannot be used, and RunError
+    where it cannot listen there.
     """
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65_535:
         raise PlanError("port", f"must be from 0 (any that is free) to 65535, not {port!r}")
     thread_count = max(1, usable_cpus() // 2) if threads is None else count(threads, "threads")
-    return Service(host=host, port=port, threads=thread_count)
+    directory = "" if data is None else os.fspath(data)
+    if data is not None and not directory:
+        raise PlanError("data", "is empty; name a directory")
+    if durability is None:
+        durability = "fsync" if directory else "memory"
+    return Service(
+        host=host,
+        port=port,
+        threads=thread_count,
+        data=directory,
+        durability=durability,
+        users_max=count(users_max, "users_max"),
+        keys_max=count(keys_max, "keys_max"),
+        key_age_ns=nanoseconds(seconds(key_age, "key_age", zero=True)),
+    )

@@ -14,6 +14,7 @@
 #include "counter/random_key.hpp"
 #include "counter/recovery.hpp"
 #include "counter/snapshot.hpp"
+#include "counter/system_clock.hpp"
 #include "loadcore/base/assert.hpp"
 
 namespace loadcore::counter {
@@ -26,12 +27,6 @@ static_assert(additions_per_frame_max * (user_bytes_max + key_bytes_max + 16) <
 
 /// Keys copied at a time while additions wait.
 constexpr std::size_t keys_per_turn = 4096;
-
-std::int64_t system_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 std::string reason(int error) { return std::generic_category().message(error); }
 

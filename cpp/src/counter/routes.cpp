@@ -3,6 +3,9 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
+#include <string>
+
+#include "counter/idempotency_key.hpp"
 
 namespace loadcore::counter {
 namespace {
@@ -56,22 +59,78 @@ void bump(std::atomic<std::uint64_t>& count) noexcept {
   count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
 }
 
-void answer_total(std::string_view user, std::int64_t total, http::Exchange& exchange) {
-  constexpr std::string_view before_user = R"({"userId": ")";
-  constexpr std::string_view before_total = R"(", "likes": )";
-  constexpr std::size_t digits_max = 20;
-  // The characters of a user id need no escape in JSON.
-  char body[before_user.size() + user_bytes_max + before_total.size() + digits_max + 1];
-  std::size_t size = before_user.copy(body, before_user.size());
-  size += user.copy(body + size, user.size());
-  size += before_total.copy(body + size, before_total.size());
-  size = static_cast<std::size_t>(std::to_chars(body + size, body + size + digits_max, total).ptr -
-                                  body);
-  body[size++] = '}';
-  exchange.answer({.body = {body, size}});
+/// Room for the body with a user's total.
+struct TotalBody {
+  static constexpr std::string_view before_user = R"({"userId": ")";
+  static constexpr std::string_view before_total = R"(", "likes": )";
+  static constexpr std::size_t digits_max = 20;
+  std::array<char, before_user.size() + user_bytes_max + before_total.size() + digits_max + 1>
+      bytes;
+
+  http::Answer answer(std::string_view user, std::int64_t total) noexcept {
+    // The characters of a user id need no escape in JSON.
+    char* at = bytes.data();
+    at += before_user.copy(at, before_user.size());
+    at += user.copy(at, user.size());
+    at += before_total.copy(at, before_total.size());
+    at = std::to_chars(at, at + digits_max, total).ptr;
+    *at++ = '}';
+    return {.body = {bytes.data(), static_cast<std::size_t>(at - bytes.data())}};
+  }
+};
+
+/// What is said of one addition.
+http::Answer answer_of(std::string_view user, Outcome outcome, std::int64_t total,
+                       TotalBody& body) {
+  switch (outcome) {
+    case Outcome::counted:
+    case Outcome::replayed:
+      return body.answer(user, total);
+    case Outcome::key_conflict:
+      return {.status = 422,
+              .body = R"({"error": "this Idempotency-Key was used for another user"})"};
+    case Outcome::full:
+      return {.status = 503,
+              .body = R"({"error": "no room for another user"})",
+              .fields = "Retry-After: 60\r\n"};
+    case Outcome::overflow:
+      return {.status = 409,
+              .body = R"({"error": "this user has as many likes as can be counted"})"};
+    case Outcome::unavailable:
+      break;
+  }
+  return {.status = 503,
+          .body = R"({"error": "the like could not be kept"})",
+          .fields = "Retry-After: 1\r\n"};
+}
+
+/// As a JSON string's content.
+std::string escaped(std::string_view text) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  std::string out;
+  for (const char byte : text) {
+    const auto code = static_cast<unsigned char>(byte);
+    if (byte == '"' || byte == '\\') {
+      out += {'\\', byte};
+    } else if (code < 0x20) {
+      out += {'\\', 'u', '0', '0', hex[code >> 4], hex[code & 15]};
+    } else {
+      out += byte;
+    }
+  }
+  return out;
 }
 
 }  // namespace
+
+Routes::Routes(Store& store, Batcher* batcher, RouteCounts& counts, http::ServerThread& thread)
+    : store_(store), batcher_(batcher), counts_(counts), thread_(thread) {
+  if (batcher_ != nullptr) lane_ = &batcher_->open_lane([this] { thread_.wake(); });
+}
+
+Routes::~Routes() {
+  if (batcher_ != nullptr) batcher_->close_lane(*lane_);
+}
 
 void Routes::handle(const http::Request& request, http::Exchange& exchange) {
   const std::string_view path = request.path;
@@ -86,7 +145,7 @@ void Routes::handle(const http::Request& request, http::Exchange& exchange) {
   }
   if (path == "/v1/healthcheck") {
     bump(counts_.healthcheck);
-    fixed(request, 200, R"({"healthy": true})", exchange);
+    healthcheck(request, exchange);
   } else if (path == "/v1/readiness") {
     bump(counts_.readiness);
     if (thread_.draining()) {
@@ -127,38 +186,55 @@ void Routes::likes(const http::Request& request, std::string_view segment,
         {.status = 400,
          .body = R"({"error": "userId is not 1 to 128 characters of A-Z a-z 0-9 . _ ~ -"})"});
   } else if (is_post) {
-    add_like(user, exchange);
+    add_like(request, user, exchange);
   } else {
-    answer_total(user, store_.get(user), exchange);
+    TotalBody body;
+    exchange.answer(body.answer(user, store_.get(user)));
   }
 }
 
-void Routes::add_like(std::string_view user, http::Exchange& exchange) {
-  Addition addition{.user = user};
-  store_.add({&addition, 1});
-  switch (addition.outcome) {
-    case Outcome::counted:
-    case Outcome::replayed:
-      answer_total(user, addition.total, exchange);
-      break;
-    case Outcome::key_conflict:
-      exchange.answer({.status = 422,
-                       .body = R"({"error": "this Idempotency-Key was used for another user"})"});
-      break;
-    case Outcome::unavailable:
-      exchange.answer({.status = 503,
-                       .body = R"({"error": "the like could not be kept"})",
-                       .fields = "Retry-After: 1\r\n"});
-      break;
-    case Outcome::full:
-      exchange.answer({.status = 503,
-                       .body = R"({"error": "no room for another user"})",
-                       .fields = "Retry-After: 60\r\n"});
-      break;
-    case Outcome::overflow:
-      exchange.answer(
-          {.status = 409, .body = R"({"error": "this user has as many likes as can be counted"})"});
-      break;
+void Routes::add_like(const http::Request& request, std::string_view user,
+                      http::Exchange& exchange) {
+  KeyBuffer buffer;
+  const auto key = idempotency_key(request, buffer);
+  if (!key) {
+    exchange.answer({.status = 400,
+                     .body = R"({"error": "Idempotency-Key is not one string of 1 to 128 )"
+                             R"(printable ASCII characters"})"});
+  } else if (lane_ == nullptr) {
+    Addition addition{.user = user, .key = *key};
+    store_.add({&addition, 1});
+    TotalBody body;
+    exchange.answer(answer_of(user, addition.outcome, addition.total, body));
+  } else if (lane_->full()) {
+    exchange.answer({.status = 503,
+                     .body = R"({"error": "too many likes wait to be kept"})",
+                     .fields = "Retry-After: 1\r\n"});
+  } else if (lane_->push(exchange.defer(), user, *key)) {
+    // Submitted once everything that has arrived by now has been looked at.
+    thread_.wake();
+  }
+}
+
+void Routes::woken() {
+  if (lane_ == nullptr) return;
+  lane_->submit();
+  const Batcher::Batch& done = lane_->take_done();
+  TotalBody body;
+  for (const Batcher::Item& item : done.items) {
+    thread_.answer(item.ticket, answer_of(done.user(item), item.outcome, item.total, body));
+  }
+}
+
+void Routes::healthcheck(const http::Request& request, http::Exchange& exchange) {
+  const std::string failure = store_.failure();
+  if (failure.empty()) {
+    fixed(request, 200, R"({"healthy": true})", exchange);
+  } else {
+    const std::string reason = escaped(failure);
+    fixed(request, 503,
+          R"({"healthy": false, "reason": ")" + reason + R"(", "error": ")" + reason + R"("})",
+          exchange);
   }
 }
 

@@ -2,23 +2,62 @@
 
 #include <deque>
 
+#include "counter/memory_likes.hpp"
 #include "counter/routes.hpp"
+#include "counter/system_clock.hpp"
+#include "loadcore/base/assert.hpp"
+#include "loadcore/base/error.hpp"
+#include "loadcore/counter/batcher.hpp"
+#include "loadcore/counter/disk.hpp"
 
 namespace loadcore::counter {
+
+namespace {
+
+std::unique_ptr<DurableLikes> open_durable(const ServiceOptions& options) {
+  LOADCORE_ASSERT(options.data_directory.empty() == (options.durability == Durability::memory));
+  if (options.durability == Durability::memory) return nullptr;
+  DurableOptions durable;
+  durable.durability = options.durability;
+  durable.users_max = options.users_max;
+  durable.key_age_ms_max = options.key_age_ms_max;
+  durable.keys_max = options.keys_max;
+  try {
+    return std::make_unique<DurableLikes>(open_disk(options.data_directory, DiskUse::serve),
+                                          durable);
+  } catch (const base::RunError& error) {
+    throw base::DataError(error.what());
+  }
+}
+
+std::unique_ptr<MemoryLikes> make_in_memory(const ServiceOptions& options) {
+  if (options.durability != Durability::memory) return nullptr;
+  return std::make_unique<MemoryLikes>(LikesOptions{.users_max = options.users_max},
+                                       KeyWindowOptions{options.key_age_ms_max, options.keys_max},
+                                       system_ms);
+}
+
+}  // namespace
 
 class Service::Impl {
  public:
   explicit Impl(const ServiceOptions& options)
-      : likes_(options.likes),
+      : durable_(open_durable(options)),
+        in_memory_(make_in_memory(options)),
+        store_(durable_ ? static_cast<Store&>(*durable_) : *in_memory_),
+        batcher_(store_.add_waits() ? std::make_unique<Batcher>(store_, options.waiting_max)
+                                    : nullptr),
         server_(options.server,
                 [this](http::ServerThread& thread) -> std::unique_ptr<http::Handler> {
-                  return std::make_unique<Routes>(likes_, counts_.emplace_back(), thread);
+                  return std::make_unique<Routes>(store_, batcher_.get(), counts_.emplace_back(),
+                                                  thread);
                 }) {}
 
   http::Server& server() noexcept { return server_; }
 
   ServiceStats stats() const {
-    ServiceStats stats{server_.stats(), likes_.stats(), {}};
+    ServiceStats stats{
+        server_.stats(), store_.stats(), durable_ ? durable_->durable_stats() : DurableStats(), {}};
     for (const RouteCounts& counts : counts_) {
       stats.routes["post_likes"] += counts.post_likes.load(std::memory_order_relaxed);
       stats.routes["get_likes"] += counts.get_likes.load(std::memory_order_relaxed);
@@ -30,7 +69,10 @@ class Service::Impl {
   }
 
  private:
-  Likes likes_;
+  std::unique_ptr<DurableLikes> durable_;  // one of the two
+  std::unique_ptr<MemoryLikes> in_memory_;
+  Store& store_;
+  std::unique_ptr<Batcher> batcher_;  // where the store waits
   std::deque<RouteCounts> counts_;
   http::Server server_;  // last: its threads use the others
 };

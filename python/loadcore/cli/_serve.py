@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from typing import TYPE_CHECKING
 
 import click
 
 from loadcore import _service
-from loadcore._errors import PlanError, RunError
+from loadcore._errors import DataError, PlanError, RunError
 from loadcore.cli._interrupts import interruptible
 from loadcore.cli._output import debug_option, emit
+
+if TYPE_CHECKING:
+    from loadcore._service import Durability
 
 NOT_DRAINED = 4
 
@@ -19,15 +23,37 @@ NOT_DRAINED = 4
 @click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True)
 @click.option("--port", metavar="PORT", type=int, default=8080, help="8080; 0 picks a free one.")
 @click.option("--threads", metavar="N", help="Half of the usable CPUs unless given.")
+@click.option("--data", metavar="DIR", help="Keep likes in this directory; else in memory.")
 @click.option(
     "--durability",
-    type=click.Choice(["memory"]),
-    default="memory",
-    help="What an answer promises: memory keeps counts until the process ends.",
+    type=click.Choice(["memory", "os", "fsync"]),
+    help="What the answer to a like promises: fsync survives a loss of power (unless told"
+    " otherwise with --data), os survives the process, memory nothing (without --data).",
+)
+@click.option("--users-max", metavar="N", default="10000000", show_default=True)
+@click.option(
+    "--keys-max",
+    metavar="N",
+    default="1048576",
+    show_default=True,
+    help="Idempotency-Keys remembered at most.",
+)
+@click.option(
+    "--key-age", metavar="TIME", default="24h", show_default=True, help="And for how long."
 )
 @debug_option
 @click.pass_context
-def command(ctx: click.Context, host: str, port: int, threads: str | None, durability: str) -> None:
+def command(
+    ctx: click.Context,
+    host: str,
+    port: int,
+    threads: str | None,
+    data: str | None,
+    durability: Durability | None,
+    users_max: str,
+    keys_max: str,
+    key_age: str,
+) -> None:
     """Run the likes service.
 
     The first line on stdout, written once it accepts connections, is a JSON object with its url,
@@ -35,13 +61,29 @@ def command(ctx: click.Context, host: str, port: int, threads: str | None, durab
     """
     with interruptible():
         try:
-            service = _service.serve(host=host, port=port, threads=threads)
+            service = _service.serve(
+                host=host,
+                port=port,
+                threads=threads,
+                data=data,
+                durability=durability,
+                users_max=users_max,
+                keys_max=keys_max,
+                key_age=key_age,
+            )
         except PlanError as error:
-            raise click.UsageError(f"--{error.field}: {error.sentence}") from error
+            flag = error.field.replace("_", "-")
+            raise click.UsageError(f"--{flag}: {error.sentence}") from error
+        except DataError:
+            raise
         except RunError as error:
             raise click.UsageError(f"--host/--port: {error}") from error
         try:
-            emit(json.dumps({"url": service.url, "pid": os.getpid(), "durability": durability}))
+            emit(
+                json.dumps(
+                    {"url": service.url, "pid": os.getpid(), "durability": service.durability}
+                )
+            )
             service.wait()
         except KeyboardInterrupt:
             if not service.stop():

@@ -27,4 +27,10 @@ class RunError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The same of a data directory: in use, damaged, of a newer version, not readable or writable.
+class DataError : public RunError {
+ public:
+  using RunError::RunError;
+};
+
 }  // namespace loadcore::base

@@ -25,7 +25,7 @@ struct HashKey {
 struct LikesOptions {
   /// More users than this are refused. With ids of 24 bytes, ten million take some 650 MB.
   std::uint64_t users_max = 10'000'000;
-  std::optional<HashKey> hash_key;  ///< a random one without it
+  std::optional<HashKey> hash_key{};  ///< a random one without it
 };
 
 /// Totals in memory, gone with the process. A user belongs to one of 256 shards, each a lock, a

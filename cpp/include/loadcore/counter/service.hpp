@@ -6,19 +6,28 @@
 #include <string>
 
 #include "loadcore/base/clock.hpp"
-#include "loadcore/counter/likes.hpp"
+#include "loadcore/counter/durable_likes.hpp"
+#include "loadcore/counter/store.hpp"
 #include "loadcore/http/server.hpp"
 
 namespace loadcore::counter {
 
 struct ServiceOptions {
   http::ServerOptions server;
-  LikesOptions likes;
+  /// Where likes are kept; `durability` is memory if and only if this is empty.
+  std::string data_directory;
+  Durability durability = Durability::memory;
+  std::uint64_t users_max = 10'000'000;
+  std::int64_t key_age_ms_max = 24LL * 60 * 60 * 1000;  ///< Idempotency-Keys are remembered so long
+  std::uint64_t keys_max = 1U << 20;                    ///< and so many
+  /// Likes that wait for the disk at once; more are answered 503.
+  std::size_t waiting_max = 16'384;
 };
 
 struct ServiceStats {
   http::ServerStats server;
   StoreStats store;
+  DurableStats durable;                         ///< zeros in memory
   std::map<std::string, std::uint64_t> routes;  ///< requests by route, HEAD counted as GET
 };
 
@@ -26,7 +35,8 @@ struct ServiceStats {
 /// `GET /v1/readiness`, over threads of its own. Several may run in one process.
 class Service {
  public:
-  /// Listens; throws as http::Server does.
+  /// Recovers what was kept, then listens. Throws base::DataError for a data directory that cannot
+  /// be used, otherwise as http::Server does.
   explicit Service(const ServiceOptions& options);
   ~Service();
 
