@@ -42,6 +42,8 @@ std::string_view status_line(int status) noexcept {
       return "HTTP/1.1 414 URI Too Long\r\n";
     case 417:
       return "HTTP/1.1 417 Expectation Failed\r\n";
+    case 422:
+      return "HTTP/1.1 422 Unprocessable Content\r\n";
     case 429:
       return "HTTP/1.1 429 Too Many Requests\r\n";
     case 431:
