@@ -27,7 +27,7 @@ counter::Durability durability_of(const std::string& name) {
 counter::ServiceOptions options_of(const std::string& host, std::int64_t port, std::int64_t threads,
                                    const std::string& data, const std::string& durability,
                                    std::uint64_t users_max, std::uint64_t keys_max,
-                                   std::int64_t key_age_ns) {
+                                   std::int64_t key_age_ns, std::uint64_t snapshot_log_bytes) {
   if (port < 0 || port > 65535) {
     throw base::PlanError("port", "must be 1 to 65535, or 0 for a free one");
   }
@@ -45,18 +45,21 @@ counter::ServiceOptions options_of(const std::string& host, std::int64_t port, s
   if (users_max == 0) throw base::PlanError("users_max", "must be 1 or more");
   if (keys_max == 0) throw base::PlanError("keys_max", "must be 1 or more");
   if (key_age_ns < 0) throw base::PlanError("key_age", "is negative; give 0 or more");
+  if (snapshot_log_bytes == 0) throw base::PlanError("snapshot_log_bytes", "must be 1 or more");
   options.users_max = users_max;
   options.keys_max = keys_max;
   options.key_age_ms_max = key_age_ns / 1'000'000;
+  options.snapshot_log_bytes = snapshot_log_bytes;
   return options;
 }
 
 std::unique_ptr<Service> make_service(const std::string& host, std::int64_t port,
                                       std::int64_t threads, const std::string& data,
                                       const std::string& durability, std::uint64_t users_max,
-                                      std::uint64_t keys_max, std::int64_t key_age_ns) {
-  const auto options =
-      options_of(host, port, threads, data, durability, users_max, keys_max, key_age_ns);
+                                      std::uint64_t keys_max, std::int64_t key_age_ns,
+                                      std::uint64_t snapshot_log_bytes) {
+  const auto options = options_of(host, port, threads, data, durability, users_max, keys_max,
+                                  key_age_ns, snapshot_log_bytes);
   // Looking a name up, and reading the log, may take seconds.
   const py::gil_scoped_release released;
   return std::make_unique<Service>(options);
@@ -115,7 +118,8 @@ void bind_counter(py::module_& module) {
            py::arg("port") = 0, py::arg("threads") = 1, py::arg("data") = "",
            py::arg("durability") = "memory", py::arg("users_max") = standard.users_max,
            py::arg("keys_max") = standard.keys_max,
-           py::arg("key_age_ns") = standard.key_age_ms_max * 1'000'000)
+           py::arg("key_age_ns") = standard.key_age_ms_max * 1'000'000,
+           py::arg("snapshot_log_bytes") = standard.snapshot_log_bytes)
       .def_property_readonly("port", &Service::port)
       .def_property_readonly("url", &Service::url)
       .def("stop", &stop, py::arg("drain_ns") = drain_ns_default)

@@ -178,6 +178,7 @@ class Service:
         users_max: int = 10_000_000,
         keys_max: int = 1_048_576,
         key_age_ns: int = 86_400_000_000_000,
+        snapshot_log_bytes: int = 67_108_864,
     ) -> None:
         """Recovers what `data` holds, then listens; raises PlanError for the arguments, DataError
         for the directory and RunError for a port in use."""

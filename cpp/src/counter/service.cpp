@@ -22,6 +22,7 @@ std::unique_ptr<DurableLikes> open_durable(const ServiceOptions& options) {
   durable.users_max = options.users_max;
   durable.key_age_ms_max = options.key_age_ms_max;
   durable.keys_max = options.keys_max;
+  durable.snapshot_log_bytes = options.snapshot_log_bytes;
   try {
     return std::make_unique<DurableLikes>(open_disk(options.data_directory, DiskUse::serve),
                                           durable);

@@ -41,6 +41,13 @@ NOT_DRAINED = 4
 @click.option(
     "--key-age", metavar="TIME", default="24h", show_default=True, help="And for how long."
 )
+@click.option(
+    "--snapshot-log-bytes",
+    metavar="N",
+    default="67108864",
+    show_default=True,
+    help="A snapshot is taken once the log is so long: shorter starts faster and writes more.",
+)
 @debug_option
 @click.pass_context
 def command(
@@ -53,6 +60,7 @@ def command(
     users_max: str,
     keys_max: str,
     key_age: str,
+    snapshot_log_bytes: str,
 ) -> None:
     """Run the likes service.
 
@@ -70,6 +78,7 @@ def command(
                 users_max=users_max,
                 keys_max=keys_max,
                 key_age=key_age,
+                snapshot_log_bytes=snapshot_log_bytes,
             )
         except PlanError as error:
             flag = error.field.replace("_", "-")

@@ -20,6 +20,8 @@ struct ServiceOptions {
   std::uint64_t users_max = 10'000'000;
   std::int64_t key_age_ms_max = 24LL * 60 * 60 * 1000;  ///< Idempotency-Keys are remembered so long
   std::uint64_t keys_max = 1U << 20;                    ///< and so many
+  /// How long the log may grow before a snapshot takes its place; see DurableOptions.
+  std::uint64_t snapshot_log_bytes = 64ULL * 1024 * 1024;
   /// Likes that wait for the disk at once; more are answered 503.
   std::size_t waiting_max = 16'384;
 };
