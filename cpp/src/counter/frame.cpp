@@ -56,7 +56,7 @@ SegmentHeader::Fault SegmentHeader::decode(std::string_view data, SegmentHeader&
     return Fault::damaged;
   }
   if (number_at<std::uint32_t>(data, 16) > format_version) return Fault::newer;
-  header.salt = number_at<std::uint64_t>(data, 24);
+  header.salt = salt_in(data);
   header.first_sequence = number_at<std::uint64_t>(data, 32);
   header.epoch = number_at<std::uint64_t>(data, 40);
   header.created_unix_ms = static_cast<std::int64_t>(number_at<std::uint64_t>(data, 48));

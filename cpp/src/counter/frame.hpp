@@ -28,6 +28,10 @@ struct SegmentHeader {
   enum class Fault : std::uint8_t { none, damaged, newer };
   /// `none` if `data` is a header, which is then in `header`.
   static Fault decode(std::string_view data, SegmentHeader& header) noexcept;
+  /// What stands where the salt belongs, in `bytes` bytes that are perhaps no header any more.
+  static std::uint64_t salt_in(std::string_view data) noexcept {
+    return number_at<std::uint64_t>(data, 24);
+  }
 };
 
 struct FrameHeader {

@@ -35,6 +35,7 @@ std::string encode(const SnapshotHeader& header) {
   put(out, header.hash_low);
   put(out, header.hash_high);
   put(out, static_cast<std::uint64_t>(header.created_unix_ms));
+  put(out, std::uint32_t{header.rebased});
   out.resize(SnapshotHeader::bytes - 4, '\0');
   put(out, crc32c(out));
   return out;
@@ -47,6 +48,7 @@ SnapshotHeader decode(std::string_view data) {
   header.hash_low = number_at<std::uint64_t>(data, 32);
   header.hash_high = number_at<std::uint64_t>(data, 40);
   header.created_unix_ms = static_cast<std::int64_t>(number_at<std::uint64_t>(data, 48));
+  header.rebased = number_at<std::uint32_t>(data, 56) != 0;
   return header;
 }
 
@@ -153,6 +155,17 @@ class BlockReader {
     return std::nullopt;
   }
 
+  bool salvage() {
+    salvaging_ = true;
+    if (read_header()) return false;
+    while (!finished_) {
+      if (!read_block()) continue;
+      visitor_.gap();
+      if (!find_block()) break;
+    }
+    return true;
+  }
+
  private:
   Damage damaged(std::string what) const { return {name_, offset_, std::move(what)}; }
 
@@ -192,6 +205,30 @@ class BlockReader {
     offset_ += block.size();
     ++blocks_;
     return std::nullopt;
+  }
+
+  /// Moves on to the first whole block behind the damage.
+  bool find_block() {
+    const std::uint64_t from = offset_;
+    for (std::uint64_t at = from + 1; at + FrameHeader::bytes < window_.size(); ++at) {
+      const FrameHeader header = FrameHeader::decode(window_.at(at, FrameHeader::bytes));
+      // Every block bears the snapshot's time, which noise hardly ever does.
+      if (header.unix_ms != header_.created_unix_ms || header.payload_bytes == 0 ||
+          header.payload_bytes > frame_payload_bytes_max) {
+        continue;
+      }
+      const std::string_view block = window_.at(at, FrameHeader::bytes + header.payload_bytes);
+      // A block is ended by its size, or by the next shard or kind.
+      const std::uint64_t last =
+          blocks_ + (at - from) / block_bytes + (1U << header_.shard_bits) + 3;
+      for (std::uint64_t number = blocks_; number <= last; ++number) {
+        if (!matches(header, salt_of(header_, number), block.substr(FrameHeader::bytes))) continue;
+        offset_ = at;
+        blocks_ = number;
+        return true;
+      }
+    }
+    return false;
   }
 
   bool take(std::uint64_t sequence, Parser parser) {
@@ -249,10 +286,9 @@ class BlockReader {
     totals.keys = parser.number<std::uint64_t>();
     totals.keys_sequence = sequence;
     finished_ = true;
-    if (parser.bad() || totals.users != seen_.users || totals.likes != seen_.likes ||
-        totals.keys != seen_.keys) {
-      return false;
-    }
+    const bool agrees =
+        totals.users == seen_.users && totals.likes == seen_.likes && totals.keys == seen_.keys;
+    if (parser.bad() || (!agrees && !salvaging_)) return false;
     visitor_.totals(totals);
     return true;
   }
@@ -266,12 +302,17 @@ class BlockReader {
   std::uint64_t offset_ = 0;
   std::uint64_t blocks_ = 0;
   bool finished_ = false;
+  bool salvaging_ = false;
 };
 
 }  // namespace
 
 std::optional<Damage> read_snapshot(Disk& disk, const std::string& name, SnapshotVisitor& visitor) {
   return BlockReader(disk, name, visitor).read();
+}
+
+bool salvage_snapshot(Disk& disk, const std::string& name, SnapshotVisitor& visitor) {
+  return BlockReader(disk, name, visitor).salvage();
 }
 
 }  // namespace loadcore::counter

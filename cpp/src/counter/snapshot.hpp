@@ -26,6 +26,8 @@ struct SnapshotHeader {
   std::uint64_t hash_low = 0;  ///< the hash's key
   std::uint64_t hash_high = 0;
   std::int64_t created_unix_ms = 0;
+  /// Written by an import or a repair: the log before it does not add up to it.
+  bool rebased = false;
 };
 
 /// What the whole file adds up to; its last block, without which it is none.
@@ -80,10 +82,16 @@ class SnapshotVisitor {
   virtual void user(std::string_view user, std::int64_t total) = 0;
   virtual void key(const KeyWindow::Record& record) = 0;
   virtual void totals(const SnapshotTotals& totals) = 0;
+  /// Blocks are missing between what came and what follows; only from salvage_snapshot().
+  virtual void gap() {}
 };
 
 /// Reads all of snapshot `name`, or up to the first thing wrong with it. Throws base::RunError for
 /// one of a newer format, or one that cannot be read.
 std::optional<Damage> read_snapshot(Disk& disk, const std::string& name, SnapshotVisitor& visitor);
+
+/// The same, but goes on behind whatever is wrong, for repair: hands out every whole block there
+/// is. False where the header is damaged, without which no block can be told from noise.
+bool salvage_snapshot(Disk& disk, const std::string& name, SnapshotVisitor& visitor);
 
 }  // namespace loadcore::counter
