@@ -21,7 +21,7 @@ namespace {
 constexpr unsigned threads_max = 1024;
 
 void check(const ServerOptions& options) {
-  if (options.host.empty()) {
+  if (options.host.empty() && !options.listener) {
     throw base::PlanError("host", "is empty; give an address or a name, 0.0.0.0 for every address");
   }
   if (options.threads < 1 || options.threads > threads_max) {
@@ -67,7 +67,9 @@ class Server::Impl {
  public:
   Impl(const ServerOptions& options, const HandlerFactory& make_handler) : options_(options) {
     check(options_);
-    auto listeners = open_listeners(options_.host, options_.port, options_.threads);
+    auto listeners = options_.listener
+                         ? share_listener(*options_.listener, options_.threads)
+                         : open_listeners(options_.host, options_.port, options_.threads);
     const net::Endpoint bound = local_endpoint(listeners.front());
     port_ = bound.port();
     url_ = url_of(bound);

@@ -2,6 +2,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "http/server_worker.hpp"
 
@@ -30,6 +31,7 @@ void ServerWorker::accept_some() {
       case ENOBUFS:
       case ENOMEM:
         bump(counts_.accept_errors);
+        handler_->notice({.kind = Notice::Kind::accept_failed, .text = std::strerror(errno)});
         pause_accepting();
         return;
       default:
@@ -47,6 +49,7 @@ void ServerWorker::pause_accepting() {
 
 void ServerWorker::turn_away(net::Descriptor socket) {
   bump(counts_.turned_away);
+  handler_->notice({.kind = Notice::Kind::turned_away, .status = 503, .socket = socket.number()});
   const std::size_t mark = output_.size();
   output_.append({.status = 503,
                   .body = R"({"error": "too many connections"})",
@@ -97,6 +100,7 @@ void ServerWorker::close(Slot slot) noexcept {
   connection.unsent = std::string();
   connection.readable = connection.hung_up = false;
   connection.deferred = connection.closing = connection.continued = false;
+  connection.route = 0;
   release_buffer(connection);
   free_.push_back(slot);
   --open_;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "loadcore/base/clock.hpp"
 #include "loadcore/http/request_reader.hpp"
 #include "loadcore/net/descriptor.hpp"
 
@@ -35,7 +36,9 @@ struct ServerConnection {
   std::unique_ptr<char[]> large;  ///< leased while a request does not fit into `small`
   std::string unsent;             ///< what the kernel would not take yet
   std::uint32_t turn = 0;         ///< counts deferred answers and clients, for Ticket
+  base::TimePoint handling{};     ///< when the request that is being answered had been read
   Phase phase = Phase::none;
+  std::uint8_t route = 0;  ///< of that request
   bool readable = false;   ///< the kernel may have more
   bool hung_up = false;    ///< the client sends nothing after that
   bool deferred = false;   ///< the handler owes an answer

@@ -1,5 +1,6 @@
 #include "http/server_listener.hpp"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -9,6 +10,7 @@
 
 #include "loadcore/base/assert.hpp"
 #include "loadcore/base/error.hpp"
+#include "loadcore/http/server.hpp"
 #include "loadcore/net/resolve.hpp"
 
 namespace loadcore::http {
@@ -83,6 +85,41 @@ std::vector<net::Descriptor> open_listeners(const std::string& host, std::uint16
     if (::listen(listener.number(), backlog) != 0) fail(bound, errno);
   }
   return listeners;
+}
+
+std::vector<net::Descriptor> share_listener(int socket, unsigned count) {
+  const auto option = [socket](int level, int name) {
+    int value = 0;
+    socklen_t size = sizeof value;
+    return ::getsockopt(socket, level, name, &value, &size) == 0 ? value : -1;
+  };
+  const int domain = option(SOL_SOCKET, SO_DOMAIN);
+  if ((domain != AF_INET && domain != AF_INET6) || option(SOL_SOCKET, SO_TYPE) != SOCK_STREAM ||
+      option(SOL_SOCKET, SO_ACCEPTCONN) != 1) {
+    throw base::PlanError("listener", "is no TCP socket that listens: pass one (ListenStream=)");
+  }
+  std::vector<net::Descriptor> listeners;
+  while (listeners.size() < count) {
+    listeners.emplace_back(::fcntl(socket, F_DUPFD_CLOEXEC, 0));
+    if (!listeners.back()) {
+      throw base::RunError("out of file descriptors: raise the limit on open files (ulimit -n)");
+    }
+  }
+  const net::Descriptor& listener = listeners.front();
+  const int flags = ::fcntl(listener.number(), F_GETFL);
+  if (flags < 0 || ::fcntl(listener.number(), F_SETFL, flags | O_NONBLOCK) != 0 ||
+      !set_option(listener, IPPROTO_TCP, TCP_NODELAY, 1)) {
+    fail(local_endpoint(listener), errno);
+  }
+  return listeners;
+}
+
+std::string peer_of(int socket) {
+  sockaddr_storage storage{};
+  socklen_t size = sizeof storage;
+  auto* const address = reinterpret_cast<sockaddr*>(&storage);
+  if (::getpeername(socket, address, &size) != 0) return {};
+  return net::Endpoint(address, size).text();
 }
 
 }  // namespace loadcore::http

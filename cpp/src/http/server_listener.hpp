@@ -14,6 +14,10 @@ namespace loadcore::http {
 std::vector<net::Descriptor> open_listeners(const std::string& host, std::uint16_t port,
                                             unsigned count);
 
+/// `count` of the caller's own socket, which listens already. Throws base::PlanError (field
+/// listener) where it is no TCP socket that listens.
+std::vector<net::Descriptor> share_listener(int socket, unsigned count);
+
 /// The address that a socket is bound to.
 net::Endpoint local_endpoint(const net::Descriptor& socket);
 

@@ -1,9 +1,10 @@
-// From bytes to answers: the part of a server thread that every request passes.
+// From bytes to answers: what every request passes before server_sending.cpp.
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <exception>
 
 #include "http/server_worker.hpp"
 #include "loadcore/base/assert.hpp"
@@ -16,8 +17,6 @@ constexpr int reads_at_once = 16;
 /// Answers to pipelined requests are sent when they come to this.
 constexpr std::size_t output_bytes_at_once = 64 * 1024;
 constexpr std::size_t spare_buffers_max = 64;
-/// A buffer for unsent bytes that is kept for the next time.
-constexpr std::size_t unsent_bytes_kept = 4096;
 
 }  // namespace
 
@@ -32,7 +31,9 @@ void ServerWorker::read(Slot slot) {
     }
     if (connection.end == connection.capacity && !make_room(connection)) {
       const std::size_t mark = output_.size();
-      refuse(connection, {503, "too many large requests at once"});
+      const Refusal refusal{503, "too many large requests at once"};
+      tell_of(connection, refusal);
+      refuse(connection, refusal);
       if (flush(slot, mark)) settle(slot);
       return;
     }
@@ -123,6 +124,7 @@ void ServerWorker::serve_buffered(Slot slot, std::size_t mark) {
       break;
     }
     if (state == RequestReader::State::refused) {
+      tell_of(connection, connection.reader.refusal());
       refuse(connection, connection.reader.refusal());
       break;
     }
@@ -142,28 +144,44 @@ void ServerWorker::handle(Slot slot) {
   connection.to_head = request.method == "HEAD";
   connection.keep_alive = request.keep_alive;
   connection.is_http_1_0 = connection.reader.is_http_1_0();
+  connection.route = 0;
+  connection.handling = base::now();
   exchange_.begin(slot);
   try {
     handler_->handle(request, exchange_);
+  } catch (const std::exception& error) {
+    fail(slot, error.what());
   } catch (...) {
-    connection.keep_alive = false;
-    connection.closing = true;
-    if (connection.deferred) {
-      connection.deferred = false;
-      ++connection.turn;
-      compose(connection, {.status = 500, .body = R"({"error": "internal error"})"});
-    } else if (!exchange_.done()) {
-      exchange_.answer({.status = 500, .body = R"({"error": "internal error"})"});
-    }
+    fail(slot, "something that is no std::exception");
   }
   exchange_.end();
   LOADCORE_ASSERT(exchange_.done());
 }
 
+/// The handler threw.
+void ServerWorker::fail(Slot slot, std::string_view what) {
+  ServerConnection& connection = connections_[slot];
+  connection.keep_alive = false;
+  connection.closing = true;
+  if (connection.deferred) {
+    connection.deferred = false;
+    ++connection.turn;
+  } else if (exchange_.done()) {
+    return;
+  }
+  exchange_.give_up();
+  answer_handled(slot, {.status = 500, .body = R"({"error": "internal error"})"}, what);
+}
+
+void ServerWorker::CurrentExchange::count_as(std::uint8_t route) noexcept {
+  LOADCORE_ASSERT(route < routes_max);
+  worker_.connections_[slot_].route = route;
+}
+
 void ServerWorker::CurrentExchange::answer(const Answer& answer) {
   LOADCORE_ASSERT(!done_);
   done_ = true;
-  worker_.compose(worker_.connections_[slot_], answer);
+  worker_.answer_handled(slot_, answer, answer.body);
 }
 
 Ticket ServerWorker::CurrentExchange::defer() {
@@ -182,25 +200,47 @@ bool ServerWorker::answer(Ticket ticket, const Answer& answer) {
   ++connection.turn;
   // The output may hold the beginnings of another connection's answers.
   const std::size_t mark = output_.size();
-  compose(connection, answer);
+  answer_handled(ticket.slot, answer, answer.body);
   if (flush(ticket.slot, mark)) resume_later(ticket.slot);
   return true;
 }
 
+/// Answers a request that has reached the handler; `text` is for who hears of answers from 500 on.
+void ServerWorker::answer_handled(Slot slot, const Answer& answer, std::string_view text) {
+  ServerConnection& connection = connections_[slot];
+  compose(connection, answer);
+  handled_.push_back({slot, connection.route, connection.handling});
+  if (answer.status >= 500) {
+    handler_->notice({.kind = Notice::Kind::server_error,
+                      .status = answer.status,
+                      .text = text,
+                      .socket = connection.socket.number()});
+  }
+}
+
 void ServerWorker::compose(ServerConnection& connection, const Answer& answer) {
-  LOADCORE_ASSERT(answer.status >= 200 && answer.status < 600);
+  LOADCORE_ASSERT(answer.status >= status_min &&
+                  answer.status < status_min + static_cast<int>(statuses));
   const bool keep = connection.keep_alive && !draining_;
   if (!keep) connection.closing = true;
   output_.append(answer, connection.to_head,
                  !keep ? Persistence::say_close
                        : (connection.is_http_1_0 ? Persistence::say_keep : Persistence::keep));
-  bump(counts_.answers[static_cast<std::size_t>(answer.status)]);
+  bump(counts_.answers[connection.route][static_cast<std::size_t>(answer.status - status_min)]);
+}
+
+void ServerWorker::tell_of(const ServerConnection& connection, const Refusal& refusal) {
+  handler_->notice({.kind = Notice::Kind::refused,
+                    .status = refusal.status,
+                    .text = refusal.reason,
+                    .socket = connection.socket.number()});
 }
 
 /// Answers in the handler's place and closes: what follows on the connection cannot be trusted.
 void ServerWorker::refuse(ServerConnection& connection, const Refusal& refusal) {
   connection.to_head = false;
   connection.keep_alive = false;
+  connection.route = 0;
   char body[160];
   const auto end = [&body](std::string_view text, std::size_t at) {
     return at + text.copy(body + at, sizeof body - at);
@@ -220,93 +260,6 @@ void ServerWorker::say_continue(ServerConnection& connection) {
   if (connection.begin + connection.reader.consumed() == connection.end) {
     output_.append("HTTP/1.1 100 Continue\r\n\r\n");
   }
-}
-
-// --- sending
-
-/// Sends the output from `mark` on, which is this connection's, and keeps what the kernel does not
-/// take. False if the connection was closed.
-bool ServerWorker::flush(Slot slot, std::size_t mark) {
-  ServerConnection& connection = connections_[slot];
-  std::string_view bytes = output_.from(mark);
-  bool broken = false;
-  while (!bytes.empty() && connection.unsent.empty() && !broken) {
-    const ssize_t sent =
-        ::send(connection.socket.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent >= 0) {
-      bytes.remove_prefix(static_cast<std::size_t>(sent));
-    } else if (errno == EAGAIN) {
-      break;
-    } else {
-      broken = errno != EINTR;
-    }
-  }
-  if (!bytes.empty() && !broken) connection.unsent.append(bytes);
-  output_.truncate(mark);
-  if (broken) close(slot);
-  return !broken;
-}
-
-/// False if the connection was closed or still waits for its client.
-bool ServerWorker::send_unsent(Slot slot) {
-  ServerConnection& connection = connections_[slot];
-  std::size_t sent_in_all = 0;
-  while (sent_in_all < connection.unsent.size()) {
-    const ssize_t sent = ::send(connection.socket.number(), connection.unsent.data() + sent_in_all,
-                                connection.unsent.size() - sent_in_all, MSG_NOSIGNAL);
-    if (sent >= 0) {
-      sent_in_all += static_cast<std::size_t>(sent);
-    } else if (errno == EAGAIN) {
-      connection.unsent.erase(0, sent_in_all);
-      return false;
-    } else if (errno != EINTR) {
-      close(slot);
-      return false;
-    }
-  }
-  if (connection.unsent.capacity() > unsent_bytes_kept) connection.unsent = std::string();
-  connection.unsent.clear();
-  enter(slot, Phase::none);
-  return true;
-}
-
-/// What a connection waits for next, after everything that could be done has been done.
-void ServerWorker::settle(Slot slot) {
-  ServerConnection& connection = connections_[slot];
-  if (!connection.unsent.empty()) {
-    enter(slot, Phase::sending);
-  } else if (connection.closing && !connection.deferred) {
-    close_gently(slot);
-  } else if (connection.begin == connection.end) {
-    connection.begin = connection.end = 0;
-    release_buffer(connection);
-    enter(slot, connection.deferred ? Phase::none : Phase::idle);
-  } else {
-    if (connection.begin > 0) {
-      std::memmove(connection.buffer, connection.buffer + connection.begin,
-                   connection.end - connection.begin);
-      connection.end -= connection.begin;
-      connection.begin = 0;
-    }
-    if (connection.deferred) {
-      enter(slot, Phase::none);
-    } else {
-      enter(slot, connection.reader.in_body() ? Phase::body : Phase::head);
-    }
-  }
-}
-
-void ServerWorker::close_gently(Slot slot) {
-  ServerConnection& connection = connections_[slot];
-  if (connection.begin == connection.end && !connection.readable) {
-    close(slot);
-    return;
-  }
-  ::shutdown(connection.socket.number(), SHUT_WR);
-  connection.begin = connection.end = 0;
-  release_buffer(connection);
-  enter(slot, Phase::lingering);
-  resume_later(slot);
 }
 
 }  // namespace loadcore::http

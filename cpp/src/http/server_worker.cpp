@@ -140,6 +140,10 @@ void ServerWorker::expire() {
       const auto due = static_cast<Phase>(phase);
       if (due == Phase::head || due == Phase::body || due == Phase::sending) {
         bump(counts_.timed_out);
+        handler_->notice({.kind = Notice::Kind::timed_out,
+                          .text = due == Phase::sending ? "the answer was not taken"
+                                                        : "the request did not arrive",
+                          .socket = connection.socket.number()});
       }
       if (due == Phase::head || due == Phase::body) {
         const std::size_t mark = output_.size();
@@ -191,9 +195,15 @@ void ServerWorker::add_to(ServerStats& stats) const {
   stats.open += read(counts_.open);
   stats.timed_out += read(counts_.timed_out);
   stats.accept_errors += read(counts_.accept_errors);
-  for (std::size_t status = 0; status < counts_.answers.size(); ++status) {
-    const std::uint64_t count = read(counts_.answers[status]);
-    if (count > 0) stats.answers[static_cast<int>(status)] += count;
+  for (std::size_t route = 0; route < routes_max; ++route) {
+    for (std::size_t i = 0; i < statuses; ++i) {
+      const std::uint64_t count = read(counts_.answers[route][i]);
+      if (count == 0) continue;
+      const int status = status_min + static_cast<int>(i);
+      stats.answers[status] += count;
+      stats.answers_of_route[route][status] += count;
+    }
+    counts_.handling[route].add_to(stats.handling[route]);
   }
 }
 

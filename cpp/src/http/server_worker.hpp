@@ -54,6 +54,7 @@ class ServerWorker final : public ServerThread {
   class CurrentExchange final : public Exchange {
    public:
     explicit CurrentExchange(ServerWorker& worker) noexcept : worker_(worker) {}
+    void count_as(std::uint8_t route) noexcept override;
     void answer(const Answer& answer) override;
     Ticket defer() override;
 
@@ -62,6 +63,7 @@ class ServerWorker final : public ServerThread {
       done_ = false;
     }
     void end() noexcept { slot_ = no_slot; }
+    void give_up() noexcept { done_ = true; }
     bool done() const noexcept { return done_; }
     Slot slot() const noexcept { return slot_; }
 
@@ -72,6 +74,16 @@ class ServerWorker final : public ServerThread {
     bool done_ = true;
   };
 
+  static constexpr int status_min = 200;
+  static constexpr std::size_t statuses = 400;
+
+  /// An answer that is about to be handed to the kernel.
+  struct Handled {
+    Slot slot;
+    std::uint8_t route;
+    base::TimePoint begin;
+  };
+
   /// Written by this thread only, read by any.
   struct Counts {
     Count accepted{0};
@@ -80,7 +92,8 @@ class ServerWorker final : public ServerThread {
     Count timed_out{0};
     Count accept_errors{0};
     Count cut_off{0};
-    std::array<Count, 600> answers{};
+    std::array<std::array<Count, statuses>, routes_max> answers{};
+    std::array<base::SpanTally, routes_max> handling;
   };
 
   /// For counts that only this thread writes: no locked instruction.
@@ -112,15 +125,21 @@ class ServerWorker final : public ServerThread {
   void serve(Slot slot);
   void serve_buffered(Slot slot, std::size_t mark);
   void handle(Slot slot);
+  void fail(Slot slot, std::string_view what);
+  void answer_handled(Slot slot, const Answer& answer, std::string_view text);
   void compose(ServerConnection& connection, const Answer& answer);
+  void tell_of(const ServerConnection& connection, const Refusal& refusal);
   void refuse(ServerConnection& connection, const Refusal& refusal);
   void say_continue(ServerConnection& connection);
+  void resume_later(Slot slot);
+  void release_buffer(ServerConnection& connection) noexcept;
+
+  // server_sending.cpp: from answers to the kernel
   bool flush(Slot slot, std::size_t mark);
+  void time_handled(Slot slot) noexcept;
   bool send_unsent(Slot slot);
   void settle(Slot slot);
   void close_gently(Slot slot);
-  void resume_later(Slot slot);
-  void release_buffer(ServerConnection& connection) noexcept;
 
   const ServerOptions& options_;
   std::atomic<std::uint32_t>& open_in_all_;
@@ -134,6 +153,7 @@ class ServerWorker final : public ServerThread {
   std::vector<std::unique_ptr<char[]>> spare_buffers_;
   std::size_t leased_buffers_ = 0;
   ServerOutput output_;
+  std::vector<Handled> handled_;  // in the output; a connection's are together
   base::TimePoint now_{};
   std::optional<base::TimePoint> accept_again_;
   Slot open_ = 0;

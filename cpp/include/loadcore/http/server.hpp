@@ -1,13 +1,17 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "loadcore/base/clock.hpp"
+#include "loadcore/base/tally.hpp"
 #include "loadcore/http/request_reader.hpp"
 
 namespace loadcore::http {
@@ -27,9 +31,15 @@ struct Ticket {
   std::uint32_t turn;
 };
 
+/// Requests are counted by route: a number below this that the handler gives each; 0 is for those
+/// that never reached a handler.
+inline constexpr std::size_t routes_max = 8;
+
 /// One request that waits for its answer, for the time of Handler::handle.
 class Exchange {
  public:
+  /// Counts the request under that route; call it before answer() or defer(). Else it is 0.
+  virtual void count_as(std::uint8_t route) noexcept = 0;
   /// Answers now: the bytes are composed where they are sent from.
   virtual void answer(const Answer& answer) = 0;
   /// Puts the answer off: ServerThread::answer() gives it, once handle() has returned. Until then
@@ -55,6 +65,24 @@ class ServerThread {
   ~ServerThread() = default;
 };
 
+/// What a server thread did that its handler may want to tell somebody of.
+struct Notice {
+  enum class Kind : std::uint8_t {
+    turned_away,    ///< a connection beyond a cap
+    accept_failed,  ///< for want of descriptors or memory
+    refused,        ///< what was no request, or one beyond the limits: `status` is the answer's
+    timed_out,      ///< a connection was closed for being slow; idle ones not told of
+    server_error,   ///< an answer of 500 or more: its body, or what the handler threw
+  };
+  Kind kind;
+  int status = 0;
+  std::string_view text = {};
+  int socket = -1;  ///< the client's, for peer_of()
+};
+
+/// The address of a connection's other end, such as "127.0.0.1:4711"; empty where it is gone.
+std::string peer_of(int socket);
+
 /// Serves the requests of one server thread, always on that thread.
 class Handler {
  public:
@@ -64,6 +92,8 @@ class Handler {
   virtual void handle(const Request& request, Exchange& exchange) = 0;
   /// After ServerThread::wake().
   virtual void woken() {}
+  /// Comes from within the server's work: calls nothing of the server's.
+  virtual void notice(const Notice&) {}
 };
 
 /// Called once for each thread, before any is started. The handler goes before the ServerThread.
@@ -72,7 +102,10 @@ using HandlerFactory = std::function<std::unique_ptr<Handler>(ServerThread&)>;
 struct ServerOptions {
   std::string host = "127.0.0.1";  ///< numeric address or name; empty or 0.0.0.0 or :: for all
   std::uint16_t port = 0;          ///< 0: a free one
-  unsigned threads = 1;            ///< 1 to 1024
+  /// A TCP socket that listens already, in place of host and port; stays the caller's. Its
+  /// connections go to whichever thread comes first.
+  std::optional<int> listener;
+  unsigned threads = 1;  ///< 1 to 1024
   RequestLimits limits;
   std::uint32_t connections_max = 16'384;             ///< open at once; more are answered 503
   std::uint32_t connections_per_thread_max = 16'384;  ///< likewise
@@ -94,6 +127,9 @@ struct ServerStats {
   std::uint64_t timed_out = 0;      ///< connections closed for being slow; idle ones not counted
   std::uint64_t accept_errors = 0;  ///< out of descriptors or memory
   std::map<int, std::uint64_t> answers;  ///< by status
+  std::array<std::map<int, std::uint64_t>, routes_max> answers_of_route;
+  /// From a request having been read to its answer having been handed to the kernel.
+  std::array<base::SpanCounts, routes_max> handling;
 };
 
 /// An HTTP/1.1 server over TCP: one listener, one poller and one handler a thread, connections
@@ -101,7 +137,7 @@ struct ServerStats {
 /// Forking the process is not supported.
 class Server {
  public:
-  /// Listens and starts the threads. Throws base::PlanError (fields host, threads) and
+  /// Listens and starts the threads. Throws base::PlanError (fields host, threads, listener) and
   /// base::RunError where it cannot listen there.
   Server(const ServerOptions& options, const HandlerFactory& make_handler);
   /// Stops without draining.
