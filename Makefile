@@ -13,7 +13,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 CXX_FILES = find cpp tests -name '*.[ch]pp' -print0
 
 .PHONY: help demo test check setup build build-demo lint format types test-unit test-py test-cpp \
-        asan tsan tidy test-install bench lock clean
+        asan tsan tidy test-install bench crash lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -72,6 +72,10 @@ tidy: setup ## clang-tidy over the C++ sources; unchanged files are not looked a
 	  || { cat build/tidy.log; exit 1; }
 	@cp .clang-tidy build/tidy/.clang-tidy
 	@cmake --build build/tidy -- -k 0
+
+crash: build ## kill -9 the service KILLS times under load (3000); SEED=N makes the same choices again
+	@LOADCORE_KILLS=$(or $(KILLS),3000) $(if $(SEED),LOADCORE_SEED=$(SEED)) \
+	  python -m pytest -q -s tests/crash
 
 bench: build ## loadcore against wrk, oha, hey, k6, Locust and nginx: the table in docs/benchmarks.md
 	@tests/bench/peers
