@@ -32,9 +32,9 @@ class Client final : public ClientEvents {
   Client& operator=(const Client&) = delete;
 
   /// The next event; `alarm` if there is none within `patience`.
-  Event next(base::Duration patience = std::chrono::seconds(5));
+  Event next(base::Duration patience = std::chrono::seconds(20));
   /// next(), which has to be of that kind.
-  Event expect(Event::Kind kind, base::Duration patience = std::chrono::seconds(5));
+  Event expect(Event::Kind kind, base::Duration patience = std::chrono::seconds(20));
 
   /// Connects, which has to succeed.
   void connect(Slot slot = 0);

@@ -8,6 +8,13 @@
 
 namespace loadcore::load::simulated {
 
+/// A sanitizer makes each run some ten times slower, and needs fewer of them.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr std::uint64_t seeds = 100;
+#else
+inline constexpr std::uint64_t seeds = 600;
+#endif
+
 /// Whether one seed is replayed.
 inline bool replaying() { return std::getenv("LOADCORE_SEED") != nullptr; }
 
