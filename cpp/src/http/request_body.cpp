@@ -12,10 +12,11 @@ bool RequestReader::take_chunk_size(std::string_view line) noexcept {
   std::size_t size = 0;
   const char* const line_end = line.data() + line.size();
   const auto [end, error] = std::from_chars(line.data(), line_end, size, 16);
-  const std::string_view extensions(end, static_cast<std::size_t>(line_end - end));
+  // RFC 9112 section 7.1.1: blanks may stand before the semicolon, but not before the line's end.
+  const std::string_view rest(end, static_cast<std::size_t>(line_end - end));
+  const bool has_extensions = trimmed(rest).starts_with(';');
   const bool is_number = error == std::errc() || error == std::errc::result_out_of_range;
-  if (!is_number || (!extensions.empty() && extensions.front() != ';') ||
-      !all_in(extensions, value_bytes)) {
+  if (!is_number || (!rest.empty() && !has_extensions) || !all_in(rest, value_bytes)) {
     refuse(400, "a chunk does not begin with its size");
     return false;
   }

@@ -28,7 +28,7 @@ bool RequestReader::take_field(std::string_view line) noexcept {
 
 bool RequestReader::take_known_field(std::string_view name, std::string_view value) noexcept {
   if (is_same(name, "host")) {
-    if (++hosts_ > 1 || !all_in(value, host_bytes)) {
+    if (++hosts_ > 1 || !is_host(value)) {
       refuse(400, "the request does not name one Host");
       return false;
     }

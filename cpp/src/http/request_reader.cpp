@@ -1,5 +1,6 @@
 #include "loadcore/http/request_reader.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "http/request_text.hpp"
@@ -11,6 +12,7 @@ namespace {
 constexpr std::size_t method_bytes_max = 32;
 /// A chunk's size with its extensions, which nobody uses.
 constexpr std::size_t chunk_line_bytes_max = 256;
+constexpr std::string_view http_scheme = "http://";
 
 }  // namespace
 
@@ -175,8 +177,8 @@ bool RequestReader::take_request_line(std::string_view line, const char* data) n
   return take_target(method, target, data) && take_version(line.substr(target_end + 1));
 }
 
-/// RFC 9112 section 3.2: origin form, absolute form, or the asterisk of OPTIONS. No authority form,
-/// since nothing here is a proxy.
+/// RFC 9112 section 3.2: origin form, absolute form (its authority must be sound, and is not looked
+/// at further), or the asterisk of OPTIONS. No authority form, since nothing here is a proxy.
 bool RequestReader::take_target(std::string_view method, std::string_view target,
                                 const char* data) noexcept {
   if (target.size() > limits_->target_bytes) {
@@ -186,20 +188,16 @@ bool RequestReader::take_target(std::string_view method, std::string_view target
   target_ = {static_cast<std::uint32_t>(target.data() - data),
              static_cast<std::uint32_t>(target.size())};
   std::string_view path = target;
-  if (!target.empty() && target.front() != '/') {
-    constexpr std::size_t scheme_bytes = sizeof "http://" - 1;
-    if (is_same(target.substr(0, scheme_bytes), "http://")) {
-      const std::size_t slash = target.find_first_of("/?", scheme_bytes);
-      if (slash == scheme_bytes || slash == std::string_view::npos || target[slash] == '?') {
-        path = {};
-      } else {
-        path = target.substr(slash);
-      }
-    } else if (target != "*" || method != "OPTIONS") {
-      path = {};
-    }
+  bool is_fine = true;
+  if (is_same(target.substr(0, http_scheme.size()), http_scheme)) {
+    const std::string_view rest = target.substr(http_scheme.size());
+    const std::size_t end = std::min(rest.find_first_of("/?"), rest.size());
+    is_fine = end > 0 && rest.front() != ':' && is_host(rest.substr(0, end));
+    path = rest.substr(end);
+  } else {
+    is_fine = target.starts_with('/') || (target == "*" && method == "OPTIONS");
   }
-  if (path.empty() || !all_in(target, target_bytes)) {
+  if (!is_fine || !all_in(target, target_bytes)) {
     refuse(400, "the request target is not a path");
     return false;
   }
@@ -210,27 +208,36 @@ bool RequestReader::take_target(std::string_view method, std::string_view target
   return true;
 }
 
+/// A minor version above 1 is read as 1.1 (RFC 9110 section 2.5).
 bool RequestReader::take_version(std::string_view version) noexcept {
   if (version == "HTTP/1.1") return true;
-  if (version == "HTTP/1.0") {
-    minor_version_ = 0;
-    return true;
-  }
   const auto digit = [](char byte) { return byte >= '0' && byte <= '9'; };
-  if (version.size() == 8 && version.starts_with("HTTP/") && digit(version[5]) &&
-      version[6] == '.' && digit(version[7])) {
-    refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
-  } else {
+  if (version.size() != 8 || !version.starts_with("HTTP/") || !digit(version[5]) ||
+      version[6] != '.' || !digit(version[7])) {
     refuse(400, "the request line does not end in an HTTP version");
+    return false;
   }
-  return false;
+  if (version[5] != '1') {
+    refuse(505, "only HTTP/1.1 and HTTP/1.0 are spoken here");
+    return false;
+  }
+  minor_version_ = version[7] == '0' ? 0 : 1;
+  return true;
+}
+
+bool RequestReader::is_head(const char* data) const noexcept {
+  return std::string_view(data + method_.begin, method_.size) == "HEAD";
 }
 
 Request RequestReader::request(const char* data) const noexcept {
   Request request;
   request.method = {data + method_.begin, method_.size};
   request.target = {data + target_.begin, target_.size};
-  request.path = {data + path_.begin, path_.size};
+  if (path_.size > 0) {
+    request.path = {data + path_.begin, path_.size};
+  } else {  // of the absolute form (RFC 9110 section 4.2.3, RFC 9112 section 3.2.4)
+    request.path = request.method == "OPTIONS" && query_begin_ == 0 ? "*" : "/";
+  }
   if (query_begin_ != 0) {
     request.query = {data + query_begin_, target_.begin + target_.size - query_begin_};
   }

@@ -42,9 +42,9 @@ inline constexpr auto value_bytes = detail::table_of(
 inline constexpr auto target_bytes =
     detail::table_of([](unsigned char byte) { return byte > 0x20 && byte < 0x7f && byte != '#'; });
 
-/// RFC 3986 section 3.2: a host with an optional port, IPv6 brackets included.
-inline constexpr auto host_bytes = detail::table_of([](unsigned char byte) {
-  return detail::is_alphanumeric(byte) || detail::is_one_of(byte, "-._~%!$&'()*+,;=:[]");
+/// RFC 3986 section 3.2.2: a registered name, percent-encodings apart. An IPv4 address is one too.
+inline constexpr auto name_bytes = detail::table_of([](unsigned char byte) {
+  return detail::is_alphanumeric(byte) || detail::is_one_of(byte, "-._~!$&'()*+,;=");
 });
 
 inline bool all_in(std::string_view text, const std::array<bool, 256>& set) noexcept {
@@ -73,5 +73,9 @@ constexpr std::string_view trimmed(std::string_view text) noexcept {
   while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
   return text;
 }
+
+/// Whether `text` is what a Host field holds (RFC 9110 section 7.2): a name, maybe empty, or an
+/// address, IPv6 in brackets, and maybe a port.
+bool is_host(std::string_view text) noexcept;
 
 }  // namespace loadcore::http

@@ -71,6 +71,8 @@ class RequestReader {
   /// The client waits for `100 Continue` before it sends the body (RFC 9110 section 10.1.1).
   bool expects_continue() const noexcept { return expects_continue_; }
   bool is_http_1_0() const noexcept { return minor_version_ == 0; }
+  /// Whether the method is HEAD, as far as it has been read; of a refused request too.
+  bool is_head(const char* data) const noexcept;
 
  private:
   enum class Phase : std::uint8_t {
