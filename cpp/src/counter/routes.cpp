@@ -3,8 +3,8 @@
 #include <array>
 #include <charconv>
 #include <cstddef>
-#include <string>
 
+#include "counter/health.hpp"
 #include "counter/idempotency_key.hpp"
 
 namespace loadcore::counter {
@@ -55,8 +55,8 @@ std::string_view user_of(std::string_view segment, UserBuffer& buffer) noexcept 
   return {buffer.data(), size};
 }
 
-void bump(std::atomic<std::uint64_t>& count) noexcept {
-  count.store(count.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+void count_as(Route route, http::Exchange& exchange) noexcept {
+  exchange.count_as(static_cast<std::uint8_t>(route));
 }
 
 /// Room for the body with a user's total.
@@ -104,26 +104,9 @@ http::Answer answer_of(std::string_view user, Outcome outcome, std::int64_t tota
           .fields = "Retry-After: 1\r\n"};
 }
 
-/// As a JSON string's content.
-std::string escaped(std::string_view text) {
-  constexpr std::string_view hex = "0123456789abcdef";
-  std::string out;
-  for (const char byte : text) {
-    const auto code = static_cast<unsigned char>(byte);
-    if (byte == '"' || byte == '\\') {
-      out += {'\\', byte};
-    } else if (code < 0x20) {
-      out += {'\\', 'u', '0', '0', hex[code >> 4], hex[code & 15]};
-    } else {
-      out += byte;
-    }
-  }
-  return out;
-}
-
 }  // namespace
 
-Routes::Routes(Store& store, Batcher* batcher, RouteCounts& counts, http::ServerThread& thread)
+Routes::Routes(Store& store, Batcher* batcher, OutcomeCounts& counts, http::ServerThread& thread)
     : store_(store), batcher_(batcher), counts_(counts), thread_(thread) {
   if (batcher_ != nullptr) lane_ = &batcher_->open_lane([this] { thread_.wake(); });
 }
@@ -144,17 +127,17 @@ void Routes::handle(const http::Request& request, http::Exchange& exchange) {
     }
   }
   if (path == "/v1/healthcheck") {
-    bump(counts_.healthcheck);
+    count_as(Route::healthcheck, exchange);
     healthcheck(request, exchange);
   } else if (path == "/v1/readiness") {
-    bump(counts_.readiness);
+    count_as(Route::readiness, exchange);
     if (thread_.draining()) {
       fixed(request, 503, R"({"ready": false, "error": "draining"})", exchange);
     } else {
       fixed(request, 200, R"({"ready": true})", exchange);
     }
   } else {
-    bump(counts_.other);
+    count_as(Route::other, exchange);
     if (path == "*") {
       exchange.answer({.status = 204, .fields = "Allow: GET, HEAD, OPTIONS, POST\r\n"});
     } else {
@@ -168,7 +151,7 @@ void Routes::likes(const http::Request& request, std::string_view segment,
   constexpr std::string_view allow = "Allow: GET, HEAD, OPTIONS, POST\r\n";
   const bool is_post = request.method == "POST";
   if (!is_post && request.method != "GET" && request.method != "HEAD") {
-    bump(counts_.other);
+    count_as(Route::other, exchange);
     if (request.method == "OPTIONS") {
       exchange.answer({.status = 204, .fields = allow});
     } else {
@@ -178,7 +161,7 @@ void Routes::likes(const http::Request& request, std::string_view segment,
     }
     return;
   }
-  bump(is_post ? counts_.post_likes : counts_.get_likes);
+  count_as(is_post ? Route::post_likes : Route::get_likes, exchange);
   UserBuffer buffer;
   const std::string_view user = user_of(segment, buffer);
   if (user.empty()) {
@@ -204,6 +187,7 @@ void Routes::add_like(const http::Request& request, std::string_view user,
   } else if (lane_ == nullptr) {
     Addition addition{.user = user, .key = *key};
     store_.add({&addition, 1});
+    counts_.add(addition.outcome);
     TotalBody body;
     exchange.answer(answer_of(user, addition.outcome, addition.total, body));
   } else if (lane_->full()) {
@@ -222,20 +206,14 @@ void Routes::woken() {
   const Batcher::Batch& done = lane_->take_done();
   TotalBody body;
   for (const Batcher::Item& item : done.items) {
+    counts_.add(item.outcome);
     thread_.answer(item.ticket, answer_of(done.user(item), item.outcome, item.total, body));
   }
 }
 
 void Routes::healthcheck(const http::Request& request, http::Exchange& exchange) {
-  const std::string failure = store_.failure();
-  if (failure.empty()) {
-    fixed(request, 200, R"({"healthy": true})", exchange);
-  } else {
-    const std::string reason = escaped(failure);
-    fixed(request, 503,
-          R"({"healthy": false, "reason": ")" + reason + R"(", "error": ")" + reason + R"("})",
-          exchange);
-  }
+  const Health health = health_of(store_);
+  fixed(request, health.status, health.body, exchange);
 }
 
 void Routes::fixed(const http::Request& request, int status, std::string_view body,

@@ -1,29 +1,35 @@
 #pragma once
 
-#include <atomic>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include "loadcore/base/tally.hpp"
 #include "loadcore/counter/batcher.hpp"
 #include "loadcore/counter/store.hpp"
 #include "loadcore/http/server.hpp"
 
 namespace loadcore::counter {
 
-/// Requests by route, of one thread: that thread writes, any reads.
-struct alignas(64) RouteCounts {
-  std::atomic<std::uint64_t> post_likes{0};
-  std::atomic<std::uint64_t> get_likes{0};
-  std::atomic<std::uint64_t> healthcheck{0};
-  std::atomic<std::uint64_t> readiness{0};
-  std::atomic<std::uint64_t> other{0};
+/// What requests are counted as; HEAD is counted as GET.
+enum class Route : std::uint8_t { unread, post_likes, get_likes, healthcheck, readiness, other };
+inline constexpr std::array<std::string_view, 6> route_names{
+    "unread", "post_likes", "get_likes", "healthcheck", "readiness", "other"};
+static_assert(route_names.size() <= http::routes_max);
+
+/// Likes by what became of them, of one server thread.
+struct alignas(64) OutcomeCounts {
+  std::array<base::Tally, outcome_names.size()> of;
+
+  void add(Outcome outcome) noexcept { of[static_cast<std::size_t>(outcome)].add(); }
 };
 
 /// The likes service's routes on one server thread.
 class Routes final : public http::Handler {
  public:
   /// `batcher` is for a store that waits, null for one that does not. All of them must outlive it.
-  Routes(Store& store, Batcher* batcher, RouteCounts& counts, http::ServerThread& thread);
+  Routes(Store& store, Batcher* batcher, OutcomeCounts& counts, http::ServerThread& thread);
   ~Routes() override;
 
   void handle(const http::Request& request, http::Exchange& exchange) override;
@@ -39,7 +45,7 @@ class Routes final : public http::Handler {
   Store& store_;
   Batcher* const batcher_;
   Batcher::Lane* lane_ = nullptr;  // of the batcher, where there is one
-  RouteCounts& counts_;
+  OutcomeCounts& counts_;
   http::ServerThread& thread_;
 };
 

@@ -59,12 +59,9 @@ class Service::Impl {
   ServiceStats stats() const {
     ServiceStats stats{
         server_.stats(), store_.stats(), durable_ ? durable_->durable_stats() : DurableStats(), {}};
-    for (const RouteCounts& counts : counts_) {
-      stats.routes["post_likes"] += counts.post_likes.load(std::memory_order_relaxed);
-      stats.routes["get_likes"] += counts.get_likes.load(std::memory_order_relaxed);
-      stats.routes["healthcheck"] += counts.healthcheck.load(std::memory_order_relaxed);
-      stats.routes["readiness"] += counts.readiness.load(std::memory_order_relaxed);
-      stats.routes["other"] += counts.other.load(std::memory_order_relaxed);
+    for (std::size_t route = 1; route < route_names.size(); ++route) {
+      std::uint64_t& count = stats.routes[std::string(route_names[route])];
+      for (const auto& [status, answers] : stats.server.answers_of_route[route]) count += answers;
     }
     return stats;
   }
@@ -74,7 +71,7 @@ class Service::Impl {
   std::unique_ptr<MemoryLikes> in_memory_;
   Store& store_;
   std::unique_ptr<Batcher> batcher_;  // where the store waits
-  std::deque<RouteCounts> counts_;
+  std::deque<OutcomeCounts> counts_;
   http::Server server_;  // last: its threads use the others
 };
 

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -21,6 +23,8 @@ enum class Outcome : std::uint8_t {
   overflow,      ///< the total would exceed 2^63 - 1
   unavailable,   ///< could not be kept; whether it will turn out to be counted is not known
 };
+inline constexpr std::array<std::string_view, 6> outcome_names{
+    "counted", "replayed", "key_conflict", "full", "overflow", "unavailable"};
 
 /// One addition of a batch; the store fills in the second half.
 struct Addition {
