@@ -37,8 +37,8 @@ class Answer(NamedTuple):
 class LikesClient:
     """One keep-alive connection, made when it is needed. One thread's.
 
-    A call that got no whole answer raises NoAnswerError and drops the connection; the next call makes
-    another.
+    A call that got no whole answer raises NoAnswerError and drops the connection; the next call
+    makes another.
     """
 
     def __init__(self, port: int, *, patience_s: float = PATIENCE_S) -> None:

@@ -87,12 +87,12 @@ class Nursery:
         self._channel.close()
         self._process.wait(PATIENCE_S)
 
-    def start(self, *arguments: str) -> Child:
-        """Runs `loadcore` with them."""
+    def start(self, *arguments: str, user_id: int | None = None) -> Child:
+        """Runs `loadcore` with them; as another user where one is given, which takes root."""
         stdout, stdout_theirs = os.pipe()
         stderr, stderr_theirs = os.pipe()
         try:
-            pid = self.ask({"start": arguments}, stdout_theirs, stderr_theirs)
+            pid = self.ask({"start": arguments, "user_id": user_id}, stdout_theirs, stderr_theirs)
         finally:
             os.close(stdout_theirs)
             os.close(stderr_theirs)
@@ -105,10 +105,14 @@ class Nursery:
         return int(answer)
 
 
-def _become(arguments: list[str], stdout: int, stderr: int) -> NoReturn:
+def _become(arguments: list[str], user_id: int | None, stdout: int, stderr: int) -> NoReturn:
     """The command, in this process, and nothing of the nursery after it."""
     from loadcore.cli import main
 
+    if user_id is not None:
+        os.setgroups([])
+        os.setgid(user_id)
+        os.setuid(user_id)
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
     os.closerange(3, max(stdout, stderr, 64) + 1)
@@ -139,7 +143,7 @@ def _look_after(channel: socket.socket) -> None:
             stdout, stderr = descriptors
             pid = os.fork()
             if pid == 0:
-                _become(request["start"], stdout, stderr)
+                _become(request["start"], request["user_id"], stdout, stderr)
             os.close(stdout)
             os.close(stderr)
             alive.add(pid)
