@@ -10,9 +10,10 @@ namespace {
 
 /// What recover() makes of it has the last word: a directory is sound if the service starts with
 /// it.
-std::optional<Totals> recovered_totals(Disk& disk, std::vector<Broken>& broken) {
+std::optional<Totals> recovered_totals(Disk& disk, const CareOptions& options,
+                                       std::vector<Broken>& broken) {
   try {
-    const Recovered recovered = recover(disk, care_keys());
+    const Recovered recovered = recover(disk, care_keys(options));
     const StoreStats stats = recovered.likes->stats();
     return Totals{stats.users, stats.likes, recovered.keys->size()};
   } catch (const DamageError& error) {
@@ -22,12 +23,12 @@ std::optional<Totals> recovered_totals(Disk& disk, std::vector<Broken>& broken) 
   }
 }
 
-CheckReport report_of(Disk& disk, const Inspection& inspection) {
+CheckReport report_of(Disk& disk, const CareOptions& options, const Inspection& inspection) {
   CheckReport report;
   report.snapshots = inspection.snapshots;
   report.segments = inspection.segments;
   report.broken = inspection.broken;
-  report.totals = recovered_totals(disk, report.broken);
+  report.totals = recovered_totals(disk, options, report.broken);
   return report;
 }
 
@@ -69,19 +70,19 @@ void carry_out(Disk& disk, const std::vector<std::pair<std::string, std::string>
 
 }  // namespace
 
-CheckReport check_directory(Disk& disk) {
+CheckReport check_directory(Disk& disk, const CareOptions& options) {
   const Inspection inspection = inspect(disk);
-  CheckReport report = report_of(disk, inspection);
-  if (!report.broken.empty()) report.repair = salvage(disk, inspection).kept;
+  CheckReport report = report_of(disk, options, inspection);
+  if (!report.broken.empty()) report.repair = salvage(disk, care_keys(options), inspection).kept;
   return report;
 }
 
-RepairReport repair_directory(Disk& disk, bool dry_run, std::int64_t now_ms) {
+RepairReport repair_directory(Disk& disk, const CareOptions& options, bool dry_run) {
   const Inspection inspection = inspect(disk);
   RepairReport report;
-  report.found = report_of(disk, inspection);
+  report.found = report_of(disk, options, inspection);
   if (report.found.broken.empty()) return report;
-  const Salvaged salvaged = salvage(disk, inspection);
+  const Salvaged salvaged = salvage(disk, care_keys(options), inspection);
   report.found.repair = salvaged.kept;
   // A sequence of its own, so that no file there is has either name.
   const std::uint64_t sequence = salvaged.last_sequence + 1;
@@ -89,8 +90,8 @@ RepairReport repair_directory(Disk& disk, bool dry_run, std::int64_t now_ms) {
   report.renamed = renames_of(disk, report.found);
   if (dry_run) return report;
   // After a crash in between the log behind the snapshot is missing: refused, and repaired again.
-  write_state(disk, *salvaged.likes, *salvaged.keys, sequence, now_ms);
-  begin_segment(disk, sequence + 1, now_ms);
+  write_state(disk, *salvaged.likes, *salvaged.keys, sequence, options.now_ms);
+  begin_segment(disk, sequence + 1, options.now_ms);
   carry_out(disk, report.renamed);
   return report;
 }

@@ -174,10 +174,9 @@ int write_all_of_it(SnapshotWriter& writer, const Likes& likes, const KeyWindow&
 
 }  // namespace
 
-KeyWindowOptions care_keys() {
-  KeyWindowOptions options;
-  options.keys_max = std::numeric_limits<std::uint64_t>::max();
-  return options;
+KeyWindowOptions care_keys(const CareOptions& options) {
+  return {.age_ms_max = options.key_age_ms_max,
+          .keys_max = std::numeric_limits<std::uint64_t>::max()};
 }
 
 Inspection inspect(Disk& disk) { return Inspector(disk).inspect(); }

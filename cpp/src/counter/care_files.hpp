@@ -15,7 +15,7 @@
 namespace loadcore::counter {
 
 /// Keys are kept as the service keeps them, but for their number: that is the service's to bound.
-KeyWindowOptions care_keys();
+KeyWindowOptions care_keys(const CareOptions& options);
 
 /// Every file of a directory, read on its own, and what does not fit together.
 struct Inspection {

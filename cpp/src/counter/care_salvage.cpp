@@ -9,7 +9,8 @@ namespace {
 
 class Salvager {
  public:
-  Salvager(Disk& disk, const Inspection& inspection) : disk_(disk), inspection_(inspection) {}
+  Salvager(Disk& disk, const KeyWindowOptions& keys, const Inspection& inspection)
+      : disk_(disk), key_options_(keys), inspection_(inspection) {}
 
   Salvaged salvage() {
     find_salts();
@@ -141,7 +142,7 @@ class Salvager {
     std::stable_sort(keys_.begin(), keys_.end(), [](const KeyCopy& left, const KeyCopy& right) {
       return left.unix_ms < right.unix_ms;
     });
-    result_.keys = std::make_unique<KeyWindow>(care_keys());
+    result_.keys = std::make_unique<KeyWindow>(key_options_);
     for (const KeyCopy& key : keys_) {
       if (result_.keys->find(key.key, key.unix_ms)) continue;
       result_.keys->remember(key.key, key.user, key.total, key.unix_ms);
@@ -167,6 +168,7 @@ class Salvager {
   }
 
   Disk& disk_;
+  const KeyWindowOptions key_options_;
   const Inspection& inspection_;
   std::vector<SegmentHeader> headers_;
   std::vector<std::unique_ptr<Layer>> layers_;
@@ -178,8 +180,8 @@ class Salvager {
 
 }  // namespace
 
-Salvaged salvage(Disk& disk, const Inspection& inspection) {
-  return Salvager(disk, inspection).salvage();
+Salvaged salvage(Disk& disk, const KeyWindowOptions& keys, const Inspection& inspection) {
+  return Salvager(disk, keys, inspection).salvage();
 }
 
 }  // namespace loadcore::counter

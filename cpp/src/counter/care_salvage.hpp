@@ -27,7 +27,7 @@ struct Salvaged {
 /// with the newest total that some whole block has, which is exact up to the sequence that the
 /// block bears, and gets every frame after that: so no addition is counted twice, and one that is
 /// missing is missing because its frame is.
-Salvaged salvage(Disk& disk, const Inspection& inspection);
+Salvaged salvage(Disk& disk, const KeyWindowOptions& keys, const Inspection& inspection);
 
 /// Which frames have been seen.
 class Sequences {

@@ -16,6 +16,13 @@ namespace loadcore::counter {
 // on the calling thread, and keeps all users in memory as the service does. Whatever cannot be read
 // or written, or is of a newer version, is a base::RunError, one sentence.
 
+struct CareOptions {
+  /// The service's own (--key-age): how long an Idempotency-Key is remembered. However many there
+  /// are within it are kept.
+  std::int64_t key_age_ms_max = 24LL * 60 * 60 * 1000;
+  std::int64_t now_ms = 0;  ///< milliseconds since 1970, for what is written
+};
+
 struct Totals {
   std::uint64_t users = 0;
   std::uint64_t likes = 0;  ///< modulo 2^64
@@ -78,7 +85,7 @@ struct CheckReport {
 };
 
 /// Reads every snapshot and segment. Changes nothing.
-CheckReport check_directory(Disk& disk);
+CheckReport check_directory(Disk& disk, const CareOptions& options);
 
 struct RepairReport {
   CheckReport found;
@@ -89,8 +96,8 @@ struct RepairReport {
 /// Where something is broken: puts what can be kept into a new snapshot and begins a new log behind
 /// it; then renames the old files, damaged ones to `damaged-…`, others to `replaced-…`. They stay
 /// until both new files are safe, so that after a crash in the middle another repair finds as much.
-/// `dry_run` only says what it would do. `now_ms` is milliseconds since 1970.
-RepairReport repair_directory(Disk& disk, bool dry_run, std::int64_t now_ms);
+/// `dry_run` only says what it would do.
+RepairReport repair_directory(Disk& disk, const CareOptions& options, bool dry_run);
 
 struct AuditReport {
   std::optional<std::string> newest;  ///< the snapshot held against the recount
@@ -117,14 +124,14 @@ struct AuditReport {
 /// Holds the newest snapshot and the log behind it against the log recounted from further back,
 /// user by user and key by key. Changes nothing; throws DamageError, a RunError, where something
 /// that it needs is damaged.
-AuditReport audit_directory(Disk& disk);
+AuditReport audit_directory(Disk& disk, const CareOptions& options);
 
 enum class LikesFormat : std::uint8_t {
   csv,         ///< a line `userId,likes`, then one line a user
   json_lines,  ///< {"userId": "alice", "likes": 42}, one line a user
 };
 
-/// Everything a directory holds as text, in no particular order, in pieces of some 100 KiB.
+/// Everything a directory holds as text, in no particular order, piece by piece.
 class LikesExport {
  public:
   /// Throws as DurableLikes does. A torn end is left out, as the service would.
@@ -132,8 +139,8 @@ class LikesExport {
   ~LikesExport();
 
   std::uint64_t users() const noexcept;
-  std::uint64_t likes() const noexcept;
-  /// The next piece, of whole lines; valid until the next call, empty at the end.
+  std::uint64_t likes() const;
+  /// The next piece, of whole lines and whole shards; valid until the next call, empty at the end.
   std::string_view next();
 
  private:
@@ -151,16 +158,16 @@ struct ImportReport {
 /// nothing. Which of the two formats it is, the first line says.
 class LikesImport {
  public:
-  /// Without a disk the directory is to be made by whoever calls finish(). Throws as DurableLikes.
-  explicit LikesImport(std::unique_ptr<Disk> disk);
+  /// Null where the directory is not there yet. Throws as DurableLikes does.
+  LikesImport(std::unique_ptr<Disk> disk, const CareOptions& options);
   ~LikesImport();
 
   /// The next bytes of the text, cut anywhere. Throws base::PlanError, whose field names the line,
   /// for one that cannot be counted; after that it is of no further use.
   void take(std::string_view text);
-  /// The text is complete: makes it count, in one step, in a new snapshot. `made` is the directory
-  /// where there was none before.
-  ImportReport finish(std::unique_ptr<Disk> made, std::int64_t now_ms);
+  /// The text is complete: makes it count, in one step, in a new snapshot. `make` opens the
+  /// directory where there was none before.
+  ImportReport finish(const std::function<std::unique_ptr<Disk>()>& make);
 
  private:
   class Impl;
