@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -63,9 +63,11 @@ def serving(nursery: Nursery, data: Path | None, *options: str) -> Iterator[Runn
         first = child.first_line()
         assert first, "it did not start"
         running = Running(child, int(first["url"].rpartition(":")[2]))
-        with ExitStack() as stack:
-            stack.callback(lambda: [client.close() for client in running.clients])
+        try:
             yield running
+        finally:
+            for client in running.clients:
+                client.close()
     finally:
         said = child.close()
         assert "Traceback" not in said
@@ -383,7 +385,7 @@ def test_a_directory_that_is_read_only(nursery: Nursery, tmp_path: Path, holds: 
         data.chmod(0o755)
 
 
-def crc32c(data: bytes) -> int:
+def crc32c(data: bytes | bytearray) -> int:
     """Bit by bit, from the polynomial of RFC 3720 appendix B.4."""
     crc = 0xFFFFFFFF
     for byte in data:
