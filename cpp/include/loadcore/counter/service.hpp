@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "loadcore/base/clock.hpp"
@@ -12,8 +13,24 @@
 
 namespace loadcore::counter {
 
+/// Where GET /metrics and GET /v1/healthcheck are answered beside the likes, on a thread of its
+/// own.
+struct AdminOptions {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 0;  ///< 0: a free one
+};
+
+enum class LogDetail : std::uint8_t {
+  off,
+  events,    ///< start and end, and what goes wrong, each kind up to a rate
+  requests,  ///< also each request, up to 1,000 a second and thread
+};
+
 struct ServiceOptions {
   http::ServerOptions server;
+  std::optional<AdminOptions> admin;
+  LogDetail log = LogDetail::off;
+  int log_descriptor = 2;  ///< JSON lines; stays the caller's
   /// Where likes are kept; `durability` is memory if and only if this is empty.
   std::string data_directory;
   Durability durability = Durability::memory;
@@ -38,14 +55,17 @@ struct ServiceStats {
 class Service {
  public:
   /// Recovers what was kept, then listens. Throws base::DataError for a data directory that cannot
-  /// be used, otherwise as http::Server does.
+  /// be used, base::PlanError (fields admin_host, admin_port) where the admin listener cannot be
+  /// had, otherwise as http::Server does.
   explicit Service(const ServiceOptions& options);
   ~Service();
 
   std::uint16_t port() const noexcept;
   std::string url() const;
+  /// Of the admin listener; empty without one.
+  std::string admin_url() const;
 
-  /// These are http::Server's.
+  /// These are http::Server's. The admin listener goes on to the end of the drain.
   void stop(base::Duration drain) noexcept;
   bool wait_stopped(base::Duration span) noexcept;
   std::uint64_t cut_off() const noexcept;
