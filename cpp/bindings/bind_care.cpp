@@ -187,9 +187,8 @@ py::dict audit(const std::string& path, std::int64_t key_age_ms) {
 /// Of one Python thread at a time, as a generator is.
 class Export {
  public:
-  Export(const std::string& path, const std::string& format) {
-    const auto text =
-        format == "csv" ? counter::LikesFormat::csv : counter::LikesFormat::json_lines;
+  Export(const std::string& path, bool json_lines) {
+    const auto text = json_lines ? counter::LikesFormat::json_lines : counter::LikesFormat::csv;
     export_ = interruption_.run([&] {
       return std::make_unique<counter::LikesExport>(interruption_.open(path, DiskUse::care), text);
     });
@@ -252,8 +251,8 @@ void bind_care(py::module_& module) {
              py::arg("dry_run") = false);
   module.def("likes_audit", &audit, py::arg("path"), py::kw_only(), py::arg("key_age_ms"));
   py::class_<Export>(module, "LikesExport")
-      .def(py::init<const std::string&, const std::string&>(), py::arg("path"), py::kw_only(),
-           py::arg("format") = "csv")
+      .def(py::init<const std::string&, bool>(), py::arg("path"), py::kw_only(),
+           py::arg("json_lines") = false)
       .def_property_readonly("users", &Export::users)
       .def_property_readonly("likes", &Export::likes)
       .def("next", &Export::next);

@@ -199,3 +199,37 @@ class Service:
         value: BaseException | None,
         traceback: TracebackType | None,
     ) -> None: ...
+
+def likes_check(path: str, *, key_age_ms: int) -> dict[str, Any]:
+    """Reads a data directory that nobody has open and changes nothing: files, damage, counts.
+
+    This and the calls below raise DataError for a directory in use, missing, unreadable or of a
+    newer version, and let Ctrl-C through. `key_age_ms`: the service's own --key-age.
+    """
+
+def likes_repair(path: str, *, key_age_ms: int, dry_run: bool = False) -> dict[str, Any]:
+    """Keeps what can be kept of a damaged directory; leaves a sound one alone."""
+
+def likes_audit(path: str, *, key_age_ms: int) -> dict[str, Any]:
+    """Holds the newest snapshot and its log against a recount from further back."""
+
+class LikesExport:
+    """A directory's counts as text, in no particular order. Of one thread at a time."""
+
+    def __init__(self, path: str, *, json_lines: bool = False) -> None:
+        """CSV unless `json_lines`."""
+    @property
+    def users(self) -> int: ...
+    @property
+    def likes(self) -> int: ...
+    def next(self) -> bytes:
+        """The next whole lines; empty at the end."""
+
+class LikesImport:
+    """Adds such text to a directory: all of it or nothing. Of one thread at a time."""
+
+    def __init__(self, path: str, *, key_age_ms: int) -> None: ...
+    def take(self, text: bytes) -> None:
+        """The next bytes, cut anywhere; raises PlanError, whose field names the line."""
+    def finish(self) -> dict[str, Any]:
+        """Makes it count, in one step; makes the directory where there is none."""

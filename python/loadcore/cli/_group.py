@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "loadcore.commands"
-_OWN = {"run": "_run", "serve": "_serve", "demo": "_demo", "report": "_report"}
+_OWN = {"run": "_run", "serve": "_serve", "likes": "_likes", "demo": "_demo", "report": "_report"}
 # What is known of commands that are not here: how to get them.
 _EXTRAS = {"stack": "aws", "fleet": "aws", "autoscale": "aws"}
 
