@@ -16,6 +16,7 @@
 #include "counter/snapshot.hpp"
 #include "counter/system_clock.hpp"
 #include "loadcore/base/assert.hpp"
+#include "loadcore/base/error.hpp"
 
 namespace loadcore::counter {
 namespace {
@@ -46,7 +47,7 @@ class DurableLikes::Impl {
         log_bytes_(recovered_.log_bytes) {
     LOADCORE_ASSERT(options_.durability != Durability::memory);
     if (!options_.clock_ms) options_.clock_ms = system_ms;
-    cut_off_torn_end();
+    secure_end(*disk_, recovered_);
     disk_->remove("snapshot.new");
     if (const int error = journal_.rotate(options_.clock_ms()); error != 0) {
       throw base::RunError("the data directory " + disk_->describe() + " cannot be written to (" +
@@ -62,6 +63,9 @@ class DurableLikes::Impl {
     }
     snapshot_due_.notify_all();
     snapshot_thread_.join();
+    // In a segment that is not the last, damage cannot be taken for a torn end: whatever happens to
+    // the files from now on will be noticed. That this fails takes away no more than that.
+    journal_.rotate(options_.clock_ms());
   }
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
@@ -94,7 +98,7 @@ class DurableLikes::Impl {
     stats.snapshots = snapshots_;
     stats.snapshot_failures = snapshot_failures_;
     stats.recovered_frames = recovered_.frames;
-    stats.torn_bytes = recovered_.torn ? recovered_.torn->bytes : 0;
+    stats.torn_bytes = recovered_.end ? recovered_.end->torn_bytes : 0;
     return stats;
   }
 
@@ -104,10 +108,14 @@ class DurableLikes::Impl {
     std::uint64_t upto = 0;
     {
       const std::scoped_lock lock(commit_mutex_);
-      if (journal_.rotate(options_.clock_ms()) != 0) return false;
+      if (journal_.rotate(options_.clock_ms()) != 0) {
+        if (journal_.failed()) fail();
+        return false;
+      }
       upto = journal_.next_sequence() - 1;
       log_bytes_ = 0;
     }
+    if (last_snapshot_ == upto) return true;
     SnapshotWriter writer(*disk_);
     if (write_snapshot(writer, upto) != 0) {
       writer.discard();
@@ -119,19 +127,6 @@ class DurableLikes::Impl {
   }
 
  private:
-  void cut_off_torn_end() {
-    if (!recovered_.torn) return;
-    auto opened = disk_->open_to_change(recovered_.torn->file);
-    int error = opened.error;
-    if (error == 0) error = opened.file->truncate(recovered_.torn->sound_bytes);
-    if (error == 0) error = opened.file->sync();
-    if (error != 0) {
-      throw base::RunError(disk_->describe() + "/" + recovered_.torn->file +
-                           " ends in half a batch that cannot be cut off (" + reason(error) +
-                           "): check the disk and the file's permissions");
-    }
-  }
-
   // --- commit: under commit_mutex_
 
   void commit(std::span<Addition> batch) {
@@ -259,7 +254,12 @@ class DurableLikes::Impl {
 
   /// Keeps the snapshot before the newest and the log between them: what audit recounts from.
   void drop_files_before(std::optional<std::uint64_t> previous, std::uint64_t newest) {
-    const LogFiles files = list_log_files(*disk_);
+    LogFiles files;
+    try {
+      files = list_log_files(*disk_);
+    } catch (const base::RunError&) {
+      return;  // the next snapshot's turn
+    }
     for (const std::uint64_t snapshot : files.snapshots) {
       if (snapshot != newest && snapshot != previous) disk_->remove(snapshot_name(snapshot));
     }

@@ -23,9 +23,14 @@ Journal::Journal(Disk& disk, bool sync, std::uint64_t next_sequence)
     : disk_(disk), sync_(sync), epoch_(random_number()), next_sequence_(next_sequence) {}
 
 int Journal::rotate(std::int64_t unix_ms) {
+  if (failed_) return error_;
+  if (segment_ != nullptr && segment_bytes_ == SegmentHeader::bytes) return 0;
   if (segment_ != nullptr && !sync_) {
     // Only the last segment may have an end that a loss of power takes away, in every mode.
-    if (const int error = segment_->sync(); error != 0) return error;
+    if (const int error = segment_->sync(); error != 0) {
+      give_up(error);
+      return error;
+    }
   }
   SegmentHeader header;
   header.salt = random_number();
@@ -41,9 +46,14 @@ int Journal::rotate(std::int64_t unix_ms) {
   if (const int error = write_all(*created.file, 0, bytes); error != 0) return error;
   if (const int error = created.file->sync(); error != 0) return error;
   if (const int error = disk_.rename(unfinished_name, segment_name(next_sequence_)); error != 0) {
+    if (!is_lack_of_room(error)) give_up(error);
     return error;
   }
-  if (const int error = disk_.sync_directory(); error != 0) return error;
+  // Once the new name may be there, no frame may go to the old segment, which ends where it begins.
+  if (const int error = disk_.sync_directory(); error != 0) {
+    give_up(error);
+    return error;
+  }
   segment_ = std::move(created.file);
   segment_salt_ = header.salt;
   segment_bytes_ = bytes.size();

@@ -15,14 +15,17 @@ class Journal {
   /// `sync` says whether append() waits for the disk. Nothing is written before rotate().
   Journal(Disk& disk, bool sync, std::uint64_t next_sequence);
 
-  /// Begins a new segment; everything appended so far is in those before. Until the first one
-  /// there is nothing to append to. Returns errno's value, and on error goes on with the old one.
+  /// Begins a new segment unless the one under way is empty; everything appended so far is in those
+  /// before. Until the first one there is nothing to append to. Returns errno's value; on error it
+  /// goes on with the old one, unless it has failed().
   int rotate(std::int64_t unix_ms);
+  /// Nobody knows what the disk has now: nothing can be appended any more.
+  bool failed() const noexcept { return failed_; }
 
   enum class Appended : std::uint8_t {
     kept,     ///< as safe as `sync` promises
     refused,  ///< no room on the disk: not in the log; a later one may fit again
-    failed,   ///< nobody knows what the disk has now: nothing can be appended any more
+    failed,   ///< as failed() says
   };
   /// Finishes the frame that `builder` holds as the next one and writes it.
   Appended append(FrameBuilder& builder, std::int64_t unix_ms);
@@ -32,7 +35,7 @@ class Journal {
   std::uint64_t segment_bytes() const noexcept { return segment_bytes_; }
   std::uint64_t segment_first_sequence() const noexcept { return segment_first_sequence_; }
   std::uint64_t epoch() const noexcept { return epoch_; }
-  /// Why append() refused or failed last: errno's value.
+  /// Why append() refused last, or why it all failed: errno's value.
   int error() const noexcept { return error_; }
 
  private:

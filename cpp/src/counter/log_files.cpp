@@ -94,10 +94,8 @@ SegmentScan scan_segment(Disk& disk, const std::string& name, bool last,
       throw base::RunError(disk.describe() + "/" + name +
                            " was written by a newer version of loadcore: use that one");
     case SegmentHeader::Fault::damaged:
-      // Frames follow a header only once it is safe, so with nothing behind it nothing is lost.
-      if (!last || scan.bytes > SegmentHeader::bytes) return damaged(0, "not a log's header");
-      scan.headless = true;
-      return scan;
+      // A segment gets its name once its header is safe, so that no loss of power explains this.
+      return damaged(0, "not a log's header");
     case SegmentHeader::Fault::none:
       break;
   }
@@ -127,6 +125,7 @@ SegmentScan scan_segment(Disk& disk, const std::string& name, bool last,
     if (std::string what = look(*frame); !what.empty()) {
       return damaged(scan.sound_bytes, std::move(what));
     }
+    scan.last_frame = scan.sound_bytes;
     scan.sound_bytes = end;
     ++scan.frames;
     ++scan.next_sequence;

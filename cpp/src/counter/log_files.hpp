@@ -41,9 +41,9 @@ struct SegmentScan {
   SegmentHeader header;
   std::uint64_t bytes = 0;        ///< of the file
   std::uint64_t sound_bytes = 0;  ///< header and whole frames; what follows is a torn frame
+  std::uint64_t last_frame = 0;   ///< where it lies; 0: there is none
   std::uint64_t frames = 0;
   std::uint64_t next_sequence = 0;
-  bool headless = false;  ///< too short for its header: made, and never written to
   std::optional<Damage> damage;
 };
 

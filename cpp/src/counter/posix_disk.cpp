@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <memory>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
@@ -98,13 +100,26 @@ class PosixDisk final : public Disk {
   int sync_directory() noexcept override { return ::fsync(directory_.get()) == 0 ? 0 : errno; }
 
   std::vector<std::string> list() override {
+    // By the descriptor: the path may be relative, and the process somewhere else by now.
+    const int again = ::openat(directory_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR* const directory = again < 0 ? nullptr : ::fdopendir(again);
+    if (directory == nullptr) {
+      const int error = errno;
+      if (again >= 0) ::close(again);
+      cannot_list(error);
+    }
+    const std::unique_ptr<DIR, int (*)(DIR*)> closer(directory, ::closedir);
     std::vector<std::string> names;
-    std::error_code error;
-    for (std::filesystem::directory_iterator entry(path_, error), end; !error && entry != end;
-         entry.increment(error)) {
-      const std::string name = entry->path().filename().string();
-      std::error_code unknown;
-      if (entry->is_regular_file(unknown) && name != lock_name) names.push_back(name);
+    while (true) {
+      errno = 0;
+      const dirent* const entry = ::readdir(directory);
+      if (entry == nullptr) {
+        if (errno != 0) cannot_list(errno);
+        break;
+      }
+      if (is_file(entry->d_name) && std::string_view(entry->d_name) != lock_name) {
+        names.emplace_back(entry->d_name);
+      }
     }
     std::sort(names.begin(), names.end());
     return names;
@@ -113,6 +128,21 @@ class PosixDisk final : public Disk {
   std::string describe() const override { return path_; }
 
  private:
+  bool is_file(const char* name) const {
+    struct stat found{};
+    if (::fstatat(directory_.get(), name, &found, AT_SYMLINK_NOFOLLOW) != 0) {
+      if (errno == ENOENT) return false;  // removed since
+      cannot_list(errno);
+    }
+    return S_ISREG(found.st_mode);
+  }
+
+  [[noreturn]] void cannot_list(int error) const {
+    throw base::RunError("the data directory " + path_ + " cannot be listed (" +
+                         std::generic_category().message(error) +
+                         "): check the disk and the directory's permissions");
+  }
+
   Opened open(const std::string& name, int flags) noexcept {
     Descriptor descriptor(
         ::openat(directory_.get(), name.c_str(), flags | O_CLOEXEC | O_NOFOLLOW, file_mode));
@@ -131,11 +161,25 @@ class PosixDisk final : public Disk {
 
 std::string reason(int error) { return std::generic_category().message(error); }
 
-void make_directory(const std::string& path) {
+/// Names in directory `path` survive a loss of power. Whoever may not read it had no part in them.
+int sync_names(const std::filesystem::path& path) {
+  const Descriptor directory(
+      ::open(path.empty() ? "." : path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return directory.get() >= 0 && ::fsync(directory.get()) != 0 ? errno : 0;
+}
+
+/// Makes it with every directory above it that is missing, so that all of them stay.
+void make_directory(const std::filesystem::path& path) {
+  const std::filesystem::path parent = path.parent_path();
   std::error_code error;
-  std::filesystem::create_directories(path, error);
+  if (!parent.empty() && !std::filesystem::exists(parent, error)) make_directory(parent);
+  std::filesystem::create_directory(path, error);
   if (error && !std::filesystem::is_directory(path)) {
-    refuse(path, "cannot be made (" + error.message() + "): choose another with --data");
+    refuse(path.string(), "cannot be made (" + error.message() + "): choose another with --data");
+  }
+  if (const int failed = sync_names(parent); failed != 0) {
+    refuse(path.string(),
+           "cannot be made safe (" + reason(failed) + "): choose another with --data");
   }
 }
 
@@ -173,6 +217,8 @@ std::unique_ptr<Disk> open_disk(const std::string& path, DiskUse use) {
            "cannot be opened (" + reason(errno) + "): give it to the user that runs the service");
   }
   Descriptor lock = take_lock(path, directory);
+  // Whoever made it may have died before this; if it does not work, it was not this process.
+  sync_names(std::filesystem::path(path).parent_path());
   return std::make_unique<PosixDisk>(path, std::move(directory), std::move(lock));
 }
 

@@ -1,9 +1,13 @@
 #include "counter/recovery.hpp"
 
+#include <algorithm>
+#include <cerrno>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 #include "counter/snapshot.hpp"
+#include "counter/write_all.hpp"
 
 namespace loadcore::counter {
 namespace {
@@ -57,24 +61,26 @@ class Reader final : public SnapshotVisitor {
   }
 
   void read_log(const std::vector<std::uint64_t>& segments) {
-    // Begin with the last segment that starts no later than the first frame that is needed.
-    std::size_t first = 0;
-    while (first + 1 < segments.size() && segments[first + 1] <= recovered_.next_sequence) ++first;
-    for (std::size_t i = first; i < segments.size(); ++i) {
-      const std::string name = segment_name(segments[i]);
-      const bool overlaps = i == first && segments[i] < recovered_.next_sequence;
-      if (!overlaps && segments[i] != recovered_.next_sequence) {
-        throw DamageError(disk_, {name, 0,
-                                  "it begins with frame " + std::to_string(segments[i]) +
-                                      ", and the frames from " +
-                                      std::to_string(recovered_.next_sequence) + " are missing"});
+    // A segment begins before the snapshot that it follows is written, and never goes before it.
+    auto segment = segments.begin();
+    if (recovered_.snapshot) {
+      segment = std::find(segments.begin(), segments.end(), recovered_.next_sequence);
+      if (segment == segments.end()) {
+        throw DamageError(
+            disk_, {snapshot_name(*recovered_.snapshot), 0,
+                    "the log behind it, from frame " + std::to_string(recovered_.next_sequence) +
+                        " on, is missing"});
       }
-      read_segment(name, i + 1 == segments.size());
     }
-    // A segment begins before the snapshot that it follows is written.
-    if (recovered_.snapshot && log_end_ <= *recovered_.snapshot) {
-      throw DamageError(disk_,
-                        {snapshot_name(*recovered_.snapshot), 0, "the log behind it is missing"});
+    for (; segment != segments.end(); ++segment) {
+      const std::string name = segment_name(*segment);
+      if (*segment != recovered_.next_sequence) {
+        throw DamageError(
+            disk_, {name, 0,
+                    "it begins with frame " + std::to_string(*segment) + ", and the frames from " +
+                        std::to_string(recovered_.next_sequence) + " are missing"});
+      }
+      read_segment(name, segment + 1 == segments.end());
     }
   }
 
@@ -82,15 +88,11 @@ class Reader final : public SnapshotVisitor {
     const SegmentScan scan =
         scan_segment(disk_, name, last, [this](const LoggedFrame& frame) { return take(frame); });
     if (scan.damage) throw DamageError(disk_, *scan.damage);
-    log_end_ = scan.next_sequence;
     recovered_.frames += scan.frames;
     recovered_.log_bytes += scan.sound_bytes;
-    if (scan.next_sequence > recovered_.next_sequence) {
-      recovered_.next_sequence = scan.next_sequence;
-    }
-    if (scan.sound_bytes < scan.bytes) {
-      recovered_.torn = Recovered::Torn{name, scan.sound_bytes, scan.bytes - scan.sound_bytes};
-    }
+    recovered_.next_sequence = scan.next_sequence;
+    recovered_.end =
+        Recovered::End{name, scan.last_frame, scan.sound_bytes, scan.bytes - scan.sound_bytes};
   }
 
   std::string take(const LoggedFrame& frame) {
@@ -102,8 +104,7 @@ class Reader final : public SnapshotVisitor {
           return "a total beyond 2^63 - 1";
         }
       }
-      if (!entry->key.empty() && frame.sequence > keys_sequence_ &&
-          !recovered_.keys->find(entry->key, frame.unix_ms)) {
+      if (!entry->key.empty() && frame.sequence > keys_sequence_) {
         recovered_.keys->remember(entry->key, entry->user, static_cast<std::int64_t>(entry->total),
                                   frame.unix_ms);
       }
@@ -121,8 +122,24 @@ class Reader final : public SnapshotVisitor {
   std::uint32_t shard_bits_ = 0;
   std::vector<std::uint64_t> shard_sequences_;
   std::uint64_t keys_sequence_ = 0;
-  std::uint64_t log_end_ = 0;  // the sequence after the last frame
 };
+
+int write_end_again(Disk& disk, const Recovered::End& end) {
+  auto opened = disk.open_to_change(end.file);
+  if (opened.error != 0) return opened.error;
+  if (end.torn_bytes > 0) {
+    if (const int error = opened.file->truncate(end.sound_bytes); error != 0) return error;
+  }
+  if (end.last_frame > 0) {
+    // The sync of the last frame may have failed in the process before: then the page cache has
+    // it, the disk does not, and another sync would find nothing to write.
+    std::string frame(end.sound_bytes - end.last_frame, '\0');
+    const IoResult got = opened.file->read_at(end.last_frame, frame.data(), frame.size());
+    if (got.error != 0 || got.bytes < frame.size()) return got.error != 0 ? got.error : EIO;
+    if (const int error = write_all(*opened.file, end.last_frame, frame); error != 0) return error;
+  }
+  return opened.file->sync();
+}
 
 }  // namespace
 
@@ -145,6 +162,15 @@ Recovered recover(Disk& disk, const KeyWindowOptions& keys) {
 Recovered recover_from(Disk& disk, const KeyWindowOptions& keys,
                        std::optional<std::uint64_t> from) {
   return Reader(disk, keys).read(from, list_log_files(disk));
+}
+
+void secure_end(Disk& disk, const Recovered& recovered) {
+  if (!recovered.end) return;
+  if (const int error = write_end_again(disk, *recovered.end); error != 0) {
+    throw base::RunError(disk.describe() + "/" + recovered.end->file + " cannot be made safe (" +
+                         std::generic_category().message(error) +
+                         "): check the disk and the file's permissions");
+  }
 }
 
 }  // namespace loadcore::counter

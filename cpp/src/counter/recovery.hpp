@@ -40,14 +40,15 @@ struct Recovered {
   std::optional<std::uint64_t> snapshot;  ///< the one it began with
   std::uint64_t frames = 0;               ///< read behind it
   std::uint64_t log_bytes = 0;
-  /// The end of the last segment, where a batch was being written when the power went: nobody was
-  /// told that it was kept.
-  struct Torn {
+  /// How the last segment ends. Its last frame may be in the page cache only; what is torn is a
+  /// batch that was being written when the power went, and nobody was told that it was kept.
+  struct End {
     std::string file;
+    std::uint64_t last_frame = 0;  ///< where it lies; 0: there is none
     std::uint64_t sound_bytes = 0;
-    std::uint64_t bytes = 0;
+    std::uint64_t torn_bytes = 0;
   };
-  std::optional<Torn> torn;
+  std::optional<End> end;  ///< nothing: there is no segment
 };
 
 /// Reads the newest snapshot and the log behind it. Changes nothing. Throws DamageError for what
@@ -56,5 +57,9 @@ Recovered recover(Disk& disk, const KeyWindowOptions& keys);
 
 /// The same from snapshot `from` on, or from nothing: the whole log.
 Recovered recover_from(Disk& disk, const KeyWindowOptions& keys, std::optional<std::uint64_t> from);
+
+/// Before anything is shown or written: cuts off a torn end, and makes sure that the disk has all
+/// that recovery read. Throws base::RunError where that fails.
+void secure_end(Disk& disk, const Recovered& recovered);
 
 }  // namespace loadcore::counter

@@ -47,7 +47,8 @@ class Disk {
   virtual int rename(const std::string& from, const std::string& to) noexcept = 0;
   virtual int remove(const std::string& name) noexcept = 0;
   virtual int sync_directory() noexcept = 0;
-  /// Names of the regular files there are, sorted.
+  /// Names of the regular files there are, sorted. Throws base::RunError where the directory cannot
+  /// be read: a file left out would be a count left out.
   virtual std::vector<std::string> list() = 0;
   /// What errors call the directory: its path.
   virtual std::string describe() const = 0;
