@@ -25,7 +25,9 @@ std::size_t size_at(const char* at) noexcept { return static_cast<unsigned char>
 }  // namespace
 
 KeyWindow::KeyWindow(const KeyWindowOptions& options)
-    : options_(options), hash_(random_hash()), slots_(slots_min) {}
+    : options_(options), hash_(random_hash()), slots_(slots_min) {
+  LOADCORE_ASSERT(options_.keys_max > 0 && options_.age_ms_max >= 0);
+}
 
 const char* KeyWindow::at(Place place) const noexcept {
   return chunks_[(place - chunks_from_) / chunk_bytes].get() + place % chunk_bytes;
@@ -70,7 +72,7 @@ std::optional<KeyWindow::Answered> KeyWindow::find(std::string_view key,
   const Slot& slot = slots_[slot_of(key, hash_(key))];
   if (slot.place_and_one == 0) return std::nullopt;
   const Record found = record(slot.place_and_one - 1);
-  if (std::max(now_ms, latest_ms_) - found.unix_ms > options_.age_ms_max) return std::nullopt;
+  if (is_old(found, std::max(now_ms, latest_ms_))) return std::nullopt;
   return Answered{found.user, found.total};
 }
 
@@ -81,7 +83,6 @@ void KeyWindow::remember(std::string_view key, std::string_view user, std::int64
   const std::uint64_t hash = hash_(key);
   // The order of coming has to be that of the times, whatever the system's clock does.
   unix_ms = latest_ms_ = std::max(latest_ms_, unix_ms);
-  // Under this key there may still be one that is too old to be found.
   expire(unix_ms);
   if (keys_ == options_.keys_max) {
     forget_oldest();
@@ -109,19 +110,35 @@ void KeyWindow::remember(std::string_view key, std::string_view user, std::int64
   end_ = place + bytes;
   ++keys_;
 
-  Slot& slot = slots_[slot_of(key, hash)];
-  LOADCORE_ASSERT(slot.place_and_one == 0);
-  slot = {place + 1, hash};
+  // In the place of one under the same key, whose record stays behind until it is the oldest.
+  slots_[slot_of(key, hash)] = {place + 1, hash};
+}
+
+bool KeyWindow::is_old(const Record& record, std::int64_t now_ms) const noexcept {
+  // Times come from files too, and may be any.
+  return now_ms > record.unix_ms &&
+         static_cast<std::uint64_t>(now_ms) - static_cast<std::uint64_t>(record.unix_ms) >
+             static_cast<std::uint64_t>(options_.age_ms_max);
 }
 
 void KeyWindow::expire(std::int64_t now_ms) noexcept {
-  while (keys_ > 0 && now_ms - record(first_).unix_ms > options_.age_ms_max) forget_oldest();
+  while (keys_ > 0 && is_old(record(first_), now_ms)) forget_oldest();
 }
 
 void KeyWindow::forget_oldest() noexcept {
   const Record oldest = record(first_);
+  const std::size_t slot = slot_of(oldest.key, hash_(oldest.key));
+  if (slots_[slot].place_and_one == first_ + 1) free_slot(slot);
+  first_ = after(first_);
+  --keys_;
+  while (chunks_.size() > 1 && first_ >= chunks_from_ + chunk_bytes) {
+    chunks_.pop_front();
+    chunks_from_ += chunk_bytes;
+  }
+}
+
+void KeyWindow::free_slot(std::size_t hole) noexcept {
   const std::size_t mask = slots_.size() - 1;
-  std::size_t hole = slot_of(oldest.key, hash_(oldest.key));
   // Whatever was pushed on by the one that goes moves back into the hole (Knuth, volume 3, 6.4 R).
   for (std::size_t next = (hole + 1) & mask; slots_[next].place_and_one != 0;
        next = (next + 1) & mask) {
@@ -132,12 +149,6 @@ void KeyWindow::forget_oldest() noexcept {
     }
   }
   slots_[hole] = {};
-  first_ = after(first_);
-  --keys_;
-  while (chunks_.size() > 1 && first_ >= chunks_from_ + chunk_bytes) {
-    chunks_.pop_front();
-    chunks_from_ += chunk_bytes;
-  }
 }
 
 void KeyWindow::grow() {

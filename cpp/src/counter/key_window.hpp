@@ -16,7 +16,7 @@ namespace loadcore::counter {
 
 struct KeyWindowOptions {
   std::int64_t age_ms_max = 24LL * 60 * 60 * 1000;
-  std::uint64_t keys_max = 1U << 20;  ///< beyond it the oldest is forgotten before its time
+  std::uint64_t keys_max = 1U << 20;  ///< 1 or more; beyond it the oldest goes before its time
 };
 
 /// The Idempotency-Keys answered lately, each with its user and the answer given, in the order of
@@ -33,14 +33,15 @@ class KeyWindow {
   /// Nothing where the key is new, or older than the window at `now_ms`.
   std::optional<Answered> find(std::string_view key, std::int64_t now_ms) const noexcept;
 
-  /// Takes in a key that find() does not know: of 1 to key_bytes_max bytes, from a user of 1 to
-  /// 255.
+  /// Takes in a key of 1 to key_bytes_max bytes, from a user of 1 to 255. If it is there already,
+  /// this answer is the one that is found from now on.
   void remember(std::string_view key, std::string_view user, std::int64_t total,
                 std::int64_t unix_ms);
 
   /// Forgets what is older than the window.
   void expire(std::int64_t now_ms) noexcept;
 
+  /// Records kept; of a key that came again, both.
   std::uint64_t size() const noexcept { return keys_; }
   /// Keys that had to go before their time since keys_max were there.
   std::uint64_t forgotten_early() const noexcept { return forgotten_early_; }
@@ -72,7 +73,10 @@ class KeyWindow {
   /// The same place, or the next chunk's first if there is only a gap at this one's end.
   Place past_gap(Place place) const noexcept;
   std::size_t slot_of(std::string_view key, std::uint64_t hash) const noexcept;
+  bool is_old(const Record& record, std::int64_t now_ms) const noexcept;
   void forget_oldest() noexcept;
+  /// Empties a slot and keeps those behind it findable.
+  void free_slot(std::size_t hole) noexcept;
   void grow();
 
   const KeyWindowOptions options_;
