@@ -186,7 +186,9 @@ BOOST_AUTO_TEST_CASE(waiting_has_a_bound_and_needs_none) {
 
 BOOST_AUTO_TEST_CASE(destroyed_at_any_moment) {
   ScriptedServer server(test::answer_all);
-  { const Engine never_started(plan_for(server, 4)); }
+  {
+    const Engine never_started(plan_for(server, 4));
+  }
   for (const Duration after : {0ms, 1ms, 5ms, 50ms}) {
     Plan plan = plan_for(server, 4);
     plan.duration = 1h;
