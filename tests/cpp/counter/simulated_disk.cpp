@@ -62,9 +62,13 @@ std::string any_of(const Content& content, std::mt19937_64& random) {
   const auto chance = random() % 5;  // none at 0, all at 4
   const auto survives = [&] { return random() % 4 < chance; };
   std::vector<std::uint64_t> lengths{content.safe.size(), content.seen.size()};
+  std::uint64_t length = content.safe.size();
   for (const Change& change : content.unsynced) {
+    length = change.truncation
+                 ? change.offset
+                 : std::max<std::uint64_t>(length, change.offset + change.bytes.size());
+    lengths.push_back(length);
     if (change.truncation) {
-      lengths.push_back(change.offset);
       if (survives()) carry_out(file, change, 0);
       continue;
     }
@@ -78,7 +82,6 @@ std::string any_of(const Content& content, std::mt19937_64& random) {
       }
       at += size;
     }
-    lengths.push_back(change.offset + change.bytes.size());
   }
   lengths.push_back(file.size());
   file.resize(lengths[random() % lengths.size()], '\0');
