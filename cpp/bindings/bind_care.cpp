@@ -216,8 +216,8 @@ class Import {
     import_ = interruption_.run([&] {
       std::error_code error;
       const bool there = std::filesystem::exists(path_, error) || error;
-      return std::make_unique<counter::LikesImport>(there ? interruption_.open(path_, DiskUse::care)
-                                                          : nullptr);
+      return std::make_unique<counter::LikesImport>(
+          there ? interruption_.open(path_, DiskUse::care) : nullptr, options_of(key_age_ms));
     });
   }
 

@@ -81,6 +81,8 @@ UserLikes parse_csv(Line line) {
   return parsed;
 }
 
+std::string quoted(std::string_view text) { return std::string("\"").append(text).append("\""); }
+
 std::string_view json_string(Line& line) {
   if (!line.take('"'))
     line.refuse("a string was expected; write {\"userId\": \"…\", \"likes\": …}");
@@ -98,14 +100,14 @@ UserLikes parse_json(Line line) {
     line.skip_blanks();
     const std::string_view name = json_string(line);
     line.skip_blanks();
-    if (!line.take(':')) line.refuse("there is no colon behind \"" + std::string(name) + "\"");
+    if (!line.take(':')) line.refuse("there is no colon behind " + quoted(name));
     line.skip_blanks();
     if (name == "userId" && !user) {
       user = line.user_of(json_string(line));
     } else if (name == "likes" && !likes) {
       likes = line.likes_of(line.upto_any(" \t,}"));
     } else {
-      line.refuse("\"" + std::string(name) + "\" does not belong there; give userId and likes");
+      line.refuse(quoted(name) + " does not belong there; give userId and likes");
     }
     line.skip_blanks();
   } while (line.take(','));
