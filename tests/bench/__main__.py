@@ -6,12 +6,13 @@ import argparse
 import json
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from . import clients, closed_loop, cost, likes_server, memory, report, stall
-from .clients import output_of
+from . import clients, closed_loop, cost, durable, likes_server, memory, report, stall
+from .clients import find, output_of
 from .process import BenchError
 from .report import Report, Settings
 from .servers import find_nginx
@@ -22,6 +23,7 @@ PARTS: dict[str, Callable[[Settings], Report]] = {
     "memory": memory.measure,
     "stall": stall.measure,
     "server": likes_server.measure,
+    "likes": durable.measure,
 }
 
 
@@ -52,6 +54,8 @@ def _machine() -> str:
     versions = [f"{client.name} {client.version() or '(absent)'}" for client in clients.EVERYBODY]
     nginx = find_nginx()
     versions.append(output_of(nginx, "-v").rpartition(" ")[2] if nginx else "nginx (absent)")
+    redis = re.search(r"v=(\S+)", output_of("redis-server", "-v")) if find("redis-server") else None
+    versions.append(f"redis {redis[1] if redis else '(absent)'}")
     return f"{report.machine()}.\n\nMeasured {report.today()} with {', '.join(versions)}."
 
 

@@ -65,13 +65,13 @@ def _wait_until_it_accepts(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + 10
     while True:
         if process.poll() is not None:
-            raise BenchError(f"nginx ended with {process.returncode} while starting")
+            raise BenchError(f"a server ended with {process.returncode} while starting")
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
             return
         except OSError as error:
             if time.monotonic() > deadline:
-                raise BenchError("nginx does not accept connections after 10 s") from error
+                raise BenchError("a server does not accept connections after 10 s") from error
             time.sleep(0.02)
 
 
@@ -119,9 +119,40 @@ def nginx() -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def likes() -> Iterator[Server]:
-    """The in-memory likes service, one thread."""
-    command = [*loadcore(), "serve", "--threads", "1", "--port", "0"]
+def redis() -> Iterator[Server]:
+    """Redis that answers an INCR once it is on the disk: appendfsync always."""
+    program = shutil.which("redis-server")
+    if program is None:
+        raise BenchError("redis-server is not here; tests/bench/peers installs it")
+    with folder_on_disk() as folder:
+        port = _free_port()
+        command = [program, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder)]
+        command += ["--save", "", "--appendonly", "yes", "--appendfsync", "always"]
+        with _process(command, subprocess.DEVNULL) as process:
+            _wait_until_it_accepts(process, port)
+            yield Server("redis", f"redis://127.0.0.1:{port}", process.pid)
+
+
+@contextlib.contextmanager
+def folder_on_disk() -> Iterator[Path]:
+    """A temporary one beside the build, since /tmp may be memory."""
+    build = Path(__file__).resolve().parents[2] / "build"
+    build.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=build) as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def durable_likes() -> Iterator[Server]:
+    """The likes service that answers a POST once it is on the disk, one thread."""
+    with folder_on_disk() as folder, likes("--data", str(folder)) as server:
+        yield Server("loadcore serve --data", server.url, server.pid)
+
+
+@contextlib.contextmanager
+def likes(*options: str) -> Iterator[Server]:
+    """The likes service, one thread; in memory unless the options say otherwise."""
+    command = [*loadcore(), "serve", "--threads", "1", "--port", "0", *options]
     with _process(command, subprocess.PIPE) as process:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -80,6 +80,18 @@ def test_the_server_part_says_what_it_lacks(tmp_path: Path) -> None:
     assert "tests/bench/peers installs it" in done.stderr
 
 
+@needs_two_cores
+def test_the_likes_part_says_what_it_lacks(tmp_path: Path) -> None:
+    if NGINX and all(shutil.which(program) for program in ("wrk", "redis-server")):
+        figures = _figures("likes", tmp_path)
+        assert len(figures) == 12
+        assert all(ratio > 0 for ratio in figures.values())
+        return
+    done = _bench("likes", "--quick")
+    assert done.returncode == 4
+    assert "tests/bench/peers installs it" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -96,6 +108,6 @@ def test_bad_arguments_are_named(arguments: list[str], sentence: str) -> None:
 
 def test_the_document_has_a_place_for_every_table() -> None:
     document = (BENCH.parents[1] / "docs" / "benchmarks.md").read_text()
-    for part in ("machine", "closed", "cost", "memory", "stall", "server"):
+    for part in ("machine", "closed", "cost", "memory", "stall", "server", "likes"):
         assert document.count(f"<!-- bench:{part} -->\n") == 1
         assert document.count(f"<!-- /bench:{part} -->") == 1
