@@ -343,7 +343,7 @@ class PollingTransport final : public ClientTransport {
 
   void complete(Slot slot, bool keep_alive) {
     Connection& connection = connections_[slot];
-    const Answer answer{now(), connection.received, connection.reader.status(), keep_alive};
+    const Response answer{now(), connection.received, connection.reader.status(), keep_alive};
     request_deadlines_.remove(slot);
     if (keep_alive) {
       connection.state = State::idle;

@@ -43,7 +43,7 @@ void Recorder::sent(const Start& start, base::TimePoint free_since) noexcept {
   open_loop_->generator_late.record((lag - blocked).count());
 }
 
-void Recorder::answered(const Start& start, const http::Answer& answer) noexcept {
+void Recorder::answered(const Start& start, const http::Response& answer) noexcept {
   Counts& counts = this->counts(start.measured);
   ++counts.completed;
   if (answer.status < 200 || answer.status > 299) ++counts.status;

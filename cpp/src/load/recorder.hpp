@@ -36,7 +36,7 @@ class Recorder {
   }
   /// A request was sent on a connection that had been free since `free_since`.
   void sent(const Start& start, base::TimePoint free_since) noexcept;
-  void answered(const Start& start, const http::Answer& answer) noexcept;
+  void answered(const Start& start, const http::Response& answer) noexcept;
   /// A request that sent() was called for ended without an answer.
   void failed(const Start& start, http::Failure failure, std::uint64_t bytes_received) noexcept;
   /// A request ended before anything was written: there was no connection for it.

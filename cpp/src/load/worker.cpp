@@ -239,7 +239,7 @@ void Worker::send(http::Slot slot) {
   recorder_.sent(connection.start, connection.free_since);
 }
 
-void Worker::answered(http::Slot slot, const http::Answer& answer) {
+void Worker::answered(http::Slot slot, const http::Response& answer) {
   Connection& connection = connections_[slot];
   --outstanding_;
   recorder_.answered(connection.start, answer);

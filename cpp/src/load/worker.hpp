@@ -50,7 +50,7 @@ class Worker final : public http::ClientEvents {
 
   void connected(http::Slot slot) override;
   void connect_failed(http::Slot slot, std::string_view reason) override;
-  void answered(http::Slot slot, const http::Answer& answer) override;
+  void answered(http::Slot slot, const http::Response& answer) override;
   void failed(http::Slot slot, http::Failure failure, std::uint64_t bytes_received) override;
   void closed(http::Slot slot) override;
   void alarm() override;

@@ -61,7 +61,7 @@ BOOST_AUTO_TEST_CASE(one_after_the_other_on_one_connection) {
   for (int turn = 0; turn < 100; ++turn) {
     const TimePoint before = client.transport().now();
     const TimePoint sent = client.transport().send(0, get, false);
-    const Answer one = client.expect(Event::Kind::answered).answer;
+    const Response one = client.expect(Event::Kind::answered).answer;
     BOOST_TEST((before <= sent));
     BOOST_TEST((sent < one.last_byte));
     BOOST_TEST(one.status == 200);
@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(sizes_around_those_of_the_buffers) {
     for (const std::size_t bytes : {buffer - 1, buffer, buffer + 1}) {
       BOOST_TEST_CONTEXT(bytes) {
         size = bytes;
-        const Answer one = client.exchange(get);
+        const Response one = client.exchange(get);
         BOOST_TEST(one.bytes == bytes);
         BOOST_TEST(one.keep_alive);
       }
@@ -149,7 +149,7 @@ BOOST_AUTO_TEST_CASE(byte_by_byte) {
   Client client(server.url());
   client.connect();
   for (int turn = 0; turn < 3; ++turn) {
-    const Answer one = client.exchange(get);
+    const Response one = client.exchange(get);
     BOOST_TEST(one.bytes == 60U);
     BOOST_TEST(one.keep_alive);
   }
@@ -251,7 +251,7 @@ BOOST_AUTO_TEST_CASE(bytes_behind_an_answer) {
   });
   Client client(server.url());
   client.connect();
-  const Answer one = client.exchange(get);
+  const Response one = client.exchange(get);
   BOOST_TEST(one.status == 200);
   BOOST_TEST(!one.keep_alive);
 }
@@ -426,7 +426,7 @@ BOOST_AUTO_TEST_CASE(an_answer_before_the_request_is_out) {
   client.transport().connect(0);
   client.expect(Event::Kind::connected);
   client.transport().send(0, request, false);
-  const Answer one = client.expect(Event::Kind::answered).answer;
+  const Response one = client.expect(Event::Kind::answered).answer;
   BOOST_TEST(one.status == 413);
   BOOST_TEST(!one.keep_alive);
 }

@@ -192,7 +192,7 @@ BOOST_AUTO_TEST_CASE(closed_while_an_answer_is_on_its_way) {
     client.connect();
     // What comes is the answer to this one, of the new connection.
     const TimePoint sent = client.transport().send(0, get, false);
-    const Answer one = client.expect(Event::Kind::answered).answer;
+    const Response one = client.expect(Event::Kind::answered).answer;
     BOOST_TEST((one.last_byte - sent >= 20ms));
     client.transport().close(0);
     BOOST_TEST((client.next(5ms).kind == Event::Kind::alarm));

@@ -63,7 +63,7 @@ void Client::connect(Slot slot) {
   BOOST_TEST(expect(Event::Kind::connected).slot == slot);
 }
 
-Answer Client::exchange(std::string_view request, Slot slot) {
+Response Client::exchange(std::string_view request, Slot slot) {
   transport_->send(slot, request, request.starts_with("HEAD"));
   const Event event = expect(Event::Kind::answered);
   BOOST_TEST(event.slot == slot);

@@ -16,7 +16,7 @@ struct Event {
   Kind kind = Kind::alarm;
   Slot slot = 0;
   std::string reason{};  ///< of connect_failed
-  Answer answer{};
+  Response answer{};
   Failure failure{};
   std::uint64_t bytes = 0;  ///< of failed
 };
@@ -39,7 +39,7 @@ class Client final : public ClientEvents {
   /// Connects, which has to succeed.
   void connect(Slot slot = 0);
   /// Sends and waits for the answer, which has to come.
-  Answer exchange(std::string_view request, Slot slot = 0);
+  Response exchange(std::string_view request, Slot slot = 0);
 
   ClientTransport& transport() noexcept { return *transport_; }
 
@@ -47,7 +47,7 @@ class Client final : public ClientEvents {
   void connect_failed(Slot slot, std::string_view reason) override {
     happened({.kind = Event::Kind::connect_failed, .slot = slot, .reason = std::string(reason)});
   }
-  void answered(Slot slot, const Answer& answer) override {
+  void answered(Slot slot, const Response& answer) override {
     happened({.kind = Event::Kind::answered, .slot = slot, .answer = answer});
   }
   void failed(Slot slot, Failure failure, std::uint64_t bytes_received) override {

@@ -219,8 +219,8 @@ void Transport::complete(http::Slot slot) {
   ++server_.seen.completed;
   server_.seen.status_500 += error ? 1 : 0;
   server_.seen.bytes_to_client += answer_bytes;
-  const http::Answer answer{now(), answer_bytes, error ? 500 : 200,
-                            !(last && behaviour.announce_close)};
+  const http::Response answer{now(), answer_bytes, error ? 500 : 200,
+                              !(last && behaviour.announce_close)};
   if (answer.keep_alive) {
     become_idle(slot);
   } else {

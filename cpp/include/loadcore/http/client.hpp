@@ -19,7 +19,7 @@ enum class Failure : std::uint8_t {
   protocol,  ///< the answer was not HTTP/1.x
 };
 
-struct Answer {
+struct Response {
   base::TimePoint last_byte;  ///< when the last byte had been read
   std::uint64_t bytes;        ///< received for this request, head and framing included
   int status;
@@ -35,7 +35,7 @@ class ClientEvents {
   /// No connection: refused, unreachable, name not found, or not made in time. `reason` is text
   /// such as "Connection refused", for this call only.
   virtual void connect_failed(Slot slot, std::string_view reason) = 0;
-  virtual void answered(Slot slot, const Answer& answer) = 0;
+  virtual void answered(Slot slot, const Response& answer) = 0;
   /// The request under way failed; the connection is closed.
   virtual void failed(Slot slot, Failure failure, std::uint64_t bytes_received) = 0;
   /// An idle connection was closed by the peer.
