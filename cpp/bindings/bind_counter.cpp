@@ -24,16 +24,27 @@ counter::Durability durability_of(const std::string& name) {
   throw base::PlanError("durability", "must be memory, os or fsync");
 }
 
+counter::LogDetail log_detail_of(const std::string& name) {
+  if (name == "off") return counter::LogDetail::off;
+  if (name == "events") return counter::LogDetail::events;
+  if (name == "requests") return counter::LogDetail::requests;
+  throw base::PlanError("log", "must be off, events or requests");
+}
+
+std::uint16_t port_of(std::int64_t port, const char* field) {
+  if (port < 0 || port > 65535) {
+    throw base::PlanError(field, "must be 1 to 65535, or 0 for a free one");
+  }
+  return static_cast<std::uint16_t>(port);
+}
+
 counter::ServiceOptions options_of(const std::string& host, std::int64_t port, std::int64_t threads,
                                    const std::string& data, const std::string& durability,
                                    std::uint64_t users_max, std::uint64_t keys_max,
                                    std::int64_t key_age_ns, std::uint64_t snapshot_log_bytes) {
-  if (port < 0 || port > 65535) {
-    throw base::PlanError("port", "must be 1 to 65535, or 0 for a free one");
-  }
   counter::ServiceOptions options;
   options.server.host = host;
-  options.server.port = static_cast<std::uint16_t>(port);
+  options.server.port = port_of(port, "port");
   // Out of range stays out of range, for the server to refuse.
   options.server.threads = threads < 0 || threads > UINT16_MAX ? 0 : static_cast<unsigned>(threads);
   options.data_directory = data;
@@ -53,13 +64,18 @@ counter::ServiceOptions options_of(const std::string& host, std::int64_t port, s
   return options;
 }
 
-std::unique_ptr<Service> make_service(const std::string& host, std::int64_t port,
-                                      std::int64_t threads, const std::string& data,
-                                      const std::string& durability, std::uint64_t users_max,
-                                      std::uint64_t keys_max, std::int64_t key_age_ns,
-                                      std::uint64_t snapshot_log_bytes) {
-  const auto options = options_of(host, port, threads, data, durability, users_max, keys_max,
-                                  key_age_ns, snapshot_log_bytes);
+std::unique_ptr<Service> make_service(
+    const std::string& host, std::int64_t port, std::int64_t threads, const std::string& data,
+    const std::string& durability, std::uint64_t users_max, std::uint64_t keys_max,
+    std::int64_t key_age_ns, std::uint64_t snapshot_log_bytes, const std::string& admin_host,
+    std::optional<std::int64_t> admin_port, const std::string& log, std::optional<int> listener) {
+  auto options = options_of(host, port, threads, data, durability, users_max, keys_max, key_age_ns,
+                            snapshot_log_bytes);
+  if (admin_port) {
+    options.admin = {.host = admin_host, .port = port_of(*admin_port, "admin_port")};
+  }
+  options.log = log_detail_of(log);
+  options.server.listener = listener;
   // Looking a name up, and reading the log, may take seconds.
   const py::gil_scoped_release released;
   return std::make_unique<Service>(options);
@@ -119,9 +135,12 @@ void bind_counter(py::module_& module) {
            py::arg("durability") = "memory", py::arg("users_max") = standard.users_max,
            py::arg("keys_max") = standard.keys_max,
            py::arg("key_age_ns") = standard.key_age_ms_max * 1'000'000,
-           py::arg("snapshot_log_bytes") = standard.snapshot_log_bytes)
+           py::arg("snapshot_log_bytes") = standard.snapshot_log_bytes,
+           py::arg("admin_host") = counter::AdminOptions().host, py::arg("admin_port") = py::none(),
+           py::arg("log") = "off", py::arg("listener") = py::none())
       .def_property_readonly("port", &Service::port)
       .def_property_readonly("url", &Service::url)
+      .def_property_readonly("admin_url", &Service::admin_url)
       .def("stop", &stop, py::arg("drain_ns") = drain_ns_default)
       .def("wait", &wait, py::arg("timeout_ns") = py::none())
       .def("stats", &stats)

@@ -179,6 +179,10 @@ class Service:
         keys_max: int = 1_048_576,
         key_age_ns: int = 86_400_000_000_000,
         snapshot_log_bytes: int = 67_108_864,
+        admin_host: str = "127.0.0.1",
+        admin_port: int | None = None,
+        log: str = "off",
+        listener: int | None = None,
     ) -> None:
         """Recovers what `data` holds, then listens; raises PlanError for the arguments, DataError
         for the directory and RunError for a port in use."""
@@ -186,6 +190,9 @@ class Service:
     def port(self) -> int: ...
     @property
     def url(self) -> str: ...
+    @property
+    def admin_url(self) -> str:
+        """Empty without an admin listener."""
     def stop(self, drain_ns: int = 5_000_000_000) -> bool:
         """Drains, then stops; False if connections had to be cut off. Safe to call twice."""
     def wait(self, timeout_ns: int | None = None) -> bool:

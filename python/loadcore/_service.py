@@ -24,6 +24,7 @@ KEY_AGE_DEFAULT_S = 86_400.0
 SNAPSHOT_LOG_BYTES_DEFAULT = 67_108_864
 
 Durability = Literal["memory", "os", "fsync"]
+LogDetail = Literal["off", "events", "requests"]
 
 
 class Service:
@@ -44,6 +45,10 @@ class Service:
         keys_max: int,
         key_age_ns: int,
         snapshot_log_bytes: int,
+        admin_host: str,
+        admin_port: int | None,
+        log: LogDetail,
+        listener: int | None,
     ) -> None:
         with translated():
             self._service = _core.Service(
@@ -56,6 +61,10 @@ class Service:
                 keys_max=keys_max,
                 key_age_ns=key_age_ns,
                 snapshot_log_bytes=snapshot_log_bytes,
+                admin_host=admin_host,
+                admin_port=admin_port,
+                log=log,
+                listener=listener,
             )
         self._durability: Durability = durability
 
@@ -68,6 +77,11 @@ class Service:
     def url(self) -> str:
         """Where it listens, such as "http://127.0.0.1:8080"."""
         return self._service.url
+
+    @property
+    def admin_url(self) -> str | None:
+        """Where the admin listener answers /metrics, if there is one."""
+        return self._service.admin_url or None
 
     @property
     def port(self) -> int:
@@ -116,6 +130,10 @@ def serve(
     keys_max: Count = KEYS_MAX_DEFAULT,
     key_age: Duration = KEY_AGE_DEFAULT_S,
     snapshot_log_bytes: Count = SNAPSHOT_LOG_BYTES_DEFAULT,
+    admin_host: str = "127.0.0.1",
+    admin_port: int | None = None,
+    log: LogDetail = "off",
+    listener: int | None = None,
 ) -> Service:
     """Starts the likes service; it accepts connections when this returns.
 
@@ -127,12 +145,15 @@ def serve(
     keys_max, key_age: how many Idempotency-Keys are remembered, and how long.
     snapshot_log_bytes: a snapshot is taken once the log is this long and half as long as the last
     snapshot. Shorter: a faster start and less disk, more writing.
+    admin_host, admin_port: where GET /metrics (for Prometheus) and GET /v1/healthcheck are answered
+    too; nowhere without a port, a free one for 0.
+    log: JSON lines on stderr: "events" for start, end and what goes wrong, "requests" for each
+    request as well, up to 1,000 a second and thread.
+    listener: the descriptor of a TCP socket that listens already, in place of host and port.
 
     Raises PlanError for an argument, DataError for a directory that cannot be used, and RunError
     where it cannot listen there.
     """
-    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65_535:
-        raise PlanError("port", f"must be from 0 (any that is free) to 65535, not {port!r}")
     thread_count = max(1, usable_cpus() // 2) if threads is None else count(threads, "threads")
     directory = "" if data is None else os.fspath(data)
     if data is not None and not directory:
@@ -141,7 +162,7 @@ def serve(
         durability = "fsync" if directory else "memory"
     return Service(
         host=host,
-        port=port,
+        port=_port(port, "port"),
         threads=thread_count,
         data=directory,
         durability=durability,
@@ -149,4 +170,14 @@ def serve(
         keys_max=count(keys_max, "keys_max"),
         key_age_ns=nanoseconds(seconds(key_age, "key_age", zero=True)),
         snapshot_log_bytes=count(snapshot_log_bytes, "snapshot_log_bytes"),
+        admin_host=admin_host,
+        admin_port=None if admin_port is None else _port(admin_port, "admin_port"),
+        log=log,
+        listener=listener,
     )
+
+
+def _port(value: object, field: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65_535:
+        raise PlanError(field, f"must be from 0 (any that is free) to 65535, not {value!r}")
+    return value

@@ -128,7 +128,7 @@ void LoggedRequests::log(const Waiting& waiting, int status) {
     fields.text("method", view(waiting.method, waiting.method_bytes));
     fields.text("path", view(waiting.path, waiting.path_bytes));
     fields.number("status", static_cast<std::uint64_t>(status));
-    fields.number("duration_s", base::seconds(base::now() - waiting.begin));
+    fields.number("duration_s", static_cast<double>((base::now() - waiting.begin).count()) / 1e9);
   });
 }
 

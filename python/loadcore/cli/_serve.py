@@ -10,11 +10,12 @@ import click
 
 from loadcore import _service
 from loadcore._errors import DataError, PlanError, RunError
+from loadcore.cli import _systemd
 from loadcore.cli._interrupts import interruptible
 from loadcore.cli._output import debug_option, emit
 
 if TYPE_CHECKING:
-    from loadcore._service import Durability
+    from loadcore._service import Durability, LogDetail, Service
 
 NOT_DRAINED = 4
 
@@ -48,6 +49,23 @@ NOT_DRAINED = 4
     show_default=True,
     help="A snapshot is taken once the log is so long: shorter starts faster and writes more.",
 )
+@click.option(
+    "--admin-host", metavar="HOST", default="127.0.0.1", show_default=True, help="See --admin-port."
+)
+@click.option(
+    "--admin-port",
+    metavar="PORT",
+    type=int,
+    help="Answer GET /metrics (Prometheus) and GET /v1/healthcheck there too; 0 picks a free one.",
+)
+@click.option(
+    "--log",
+    type=click.Choice(["off", "events", "requests"]),
+    default="events",
+    show_default=True,
+    help="JSON lines on stderr: events are start, end and what goes wrong; requests adds each"
+    " request, up to 1,000 a second and thread.",
+)
 @debug_option
 @click.pass_context
 def command(
@@ -61,11 +79,15 @@ def command(
     keys_max: str,
     key_age: str,
     snapshot_log_bytes: str,
+    admin_host: str,
+    admin_port: int | None,
+    log: LogDetail,
 ) -> None:
     """Run the likes service.
 
     The first line on stdout, written once it accepts connections, is a JSON object with its url,
-    pid and durability. SIGTERM and Ctrl-C drain it; a second one ends it at once.
+    pid and durability, and admin with --admin-port. SIGTERM and Ctrl-C drain it; a second one ends
+    it at once. Under systemd it takes the socket it is handed, and says when it is ready.
     """
     with interruptible():
         try:
@@ -79,22 +101,45 @@ def command(
                 keys_max=keys_max,
                 key_age=key_age,
                 snapshot_log_bytes=snapshot_log_bytes,
+                admin_host=admin_host,
+                admin_port=admin_port,
+                log=log,
+                listener=_systemd.inherited_listener(),
             )
         except PlanError as error:
-            flag = error.field.replace("_", "-")
-            raise click.UsageError(f"--{flag}: {error.sentence}") from error
+            flag = f"--{error.field.replace('_', '-')}"
+            # The one that comes from the environment.
+            place = "LISTEN_FDS" if error.field == "listener" else flag
+            raise click.UsageError(f"{place}: {error.sentence}") from error
         except DataError:
             raise
         except RunError as error:
             raise click.UsageError(f"--host/--port: {error}") from error
         try:
-            emit(
-                json.dumps(
-                    {"url": service.url, "pid": os.getpid(), "durability": service.durability}
-                )
-            )
-            service.wait()
+            emit(json.dumps(_first_line(service)))
+            _systemd.notify(f"READY=1\nSTATUS=Listening on {service.url}")
+            _wait(service)
         except KeyboardInterrupt:
+            _systemd.notify("STOPPING=1")
             if not service.stop():
                 click.echo("loadcore: some connections had to be cut off", err=True)
                 ctx.exit(NOT_DRAINED)
+
+
+def _first_line(service: Service) -> dict[str, object]:
+    line: dict[str, object] = {
+        "url": service.url,
+        "pid": os.getpid(),
+        "durability": service.durability,
+    }
+    if service.admin_url is not None:
+        line["admin"] = service.admin_url
+    return line
+
+
+def _wait(service: Service) -> None:
+    """Until it has stopped, telling systemd's watchdog that it answers, where there is one."""
+    period_s = _systemd.watchdog_period_s()
+    while not service.wait(timeout=period_s):
+        if period_s is not None and _systemd.answers(service.url, timeout_s=period_s):
+            _systemd.notify("WATCHDOG=1")
