@@ -162,6 +162,11 @@ class DurableLikes::Impl {
     if (!failure_.empty()) return;
     failure_ = "writing to " + disk_->describe() + " failed (" + reason(journal_.error()) +
                "), so nothing more can be promised: check the disk and restart";
+    tell({.kind = StoreEvent::Kind::failed, .reason = failure_});
+  }
+
+  void tell(const StoreEvent& event) {
+    if (options_.observer) options_.observer(event);
   }
 
   // --- snapshots
@@ -174,7 +179,12 @@ class DurableLikes::Impl {
                              [this] { return stopping_ || snapshot_wanted_; });
       if (stopping_ || !snapshot_wanted_.exchange(false)) continue;
       lock.unlock();
-      take_snapshot() ? ++snapshots_ : ++snapshot_failures_;
+      const base::TimePoint begin = base::now();
+      const bool taken = take_snapshot();
+      taken ? ++snapshots_ : ++snapshot_failures_;
+      tell({.kind = taken ? StoreEvent::Kind::snapshot_taken : StoreEvent::Kind::snapshot_failed,
+            .bytes = taken ? snapshot_bytes_.load() : 0,
+            .took = base::now() - begin});
       lock.lock();
     }
   }

@@ -17,7 +17,7 @@
 namespace loadcore::counter {
 namespace {
 
-std::unique_ptr<DurableLikes> open_durable(const ServiceOptions& options) {
+std::unique_ptr<DurableLikes> open_durable(const ServiceOptions& options, ServiceLog* log) {
   LOADCORE_ASSERT(options.data_directory.empty() == (options.durability == Durability::memory));
   if (options.durability == Durability::memory) return nullptr;
   DurableOptions durable;
@@ -26,6 +26,9 @@ std::unique_ptr<DurableLikes> open_durable(const ServiceOptions& options) {
   durable.key_age_ms_max = options.key_age_ms_max;
   durable.keys_max = options.keys_max;
   durable.snapshot_log_bytes = options.snapshot_log_bytes;
+  if (log != nullptr) {
+    durable.observer = [log](const StoreEvent& event) { log->befell(event); };
+  }
   try {
     return std::make_unique<DurableLikes>(open_disk(options.data_directory, DiskUse::serve),
                                           durable);
@@ -63,7 +66,7 @@ class Service::Impl {
                  ? nullptr
                  : std::make_unique<ServiceLog>(options.log, options.log_descriptor)),
         begin_(base::now()),
-        durable_(open_durable(options)),
+        durable_(open_durable(options, log_.get())),
         in_memory_(make_in_memory(options)),
         recovery_(base::now() - begin_),
         store_(durable_ ? static_cast<Store&>(*durable_) : *in_memory_),

@@ -45,6 +45,26 @@ void ServiceLog::started(std::string_view url, std::string_view admin_url,
   });
 }
 
+void ServiceLog::befell(const StoreEvent& event) {
+  const std::scoped_lock lock(mutex_);
+  switch (event.kind) {
+    case StoreEvent::Kind::failed:
+      source_.write(LogEvent::store_failed,
+                    [&event](LogFields& fields) { fields.text("reason", event.reason); });
+      break;
+    case StoreEvent::Kind::snapshot_taken:
+      source_.write(LogEvent::snapshot_taken, [&event](LogFields& fields) {
+        fields.number("bytes", event.bytes).number("duration_s", base::seconds(event.took));
+      });
+      break;
+    case StoreEvent::Kind::snapshot_failed:
+      source_.write(LogEvent::snapshot_failed, [&event](LogFields& fields) {
+        fields.number("duration_s", base::seconds(event.took));
+      });
+      break;
+  }
+}
+
 void ServiceLog::draining(base::Duration drain) {
   const std::scoped_lock lock(mutex_);
   source_.write(LogEvent::draining,

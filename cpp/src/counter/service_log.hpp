@@ -25,6 +25,7 @@ class ServiceLog {
 
   void recovered(const StoreStats& store, const DurableStats& durable, base::Duration took);
   void started(std::string_view url, std::string_view admin_url, std::string_view durability);
+  void befell(const StoreEvent& event);
   void draining(base::Duration drain);
   /// The first time only.
   void stopped(std::uint64_t cut_off);

@@ -4,7 +4,9 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
+#include "loadcore/base/clock.hpp"
 #include "loadcore/counter/disk.hpp"
 #include "loadcore/counter/store.hpp"
 
@@ -17,6 +19,15 @@ enum class Durability : std::uint8_t {
   fsync,   ///< survives a loss of power, since the disk has said so
 };
 
+/// What befalls a store besides additions.
+struct StoreEvent {
+  enum class Kind : std::uint8_t { failed, snapshot_taken, snapshot_failed };
+  Kind kind;
+  std::string_view reason = {};  ///< of `failed`: what DurableLikes::failure() says from now on
+  std::uint64_t bytes = 0;       ///< of a snapshot that was taken
+  base::Duration took{0};        ///< of a snapshot
+};
+
 struct DurableOptions {
   Durability durability = Durability::fsync;  ///< os or fsync
   std::uint64_t users_max = 10'000'000;       ///< new users beyond are refused
@@ -27,6 +38,8 @@ struct DurableOptions {
   std::uint64_t snapshot_log_bytes = 64ULL * 1024 * 1024;
   /// Milliseconds since 1970; the system's clock without it.
   std::function<std::int64_t()> clock_ms;
+  /// Hears of what befalls the store, on whichever thread notices; must neither wait nor throw.
+  std::function<void(const StoreEvent&)> observer;
 };
 
 struct DurableStats {
