@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "http/address_counts.hpp"
 #include "http/server_listener.hpp"
 #include "http/server_worker.hpp"
 #include "loadcore/base/error.hpp"
@@ -27,7 +28,8 @@ void check(const ServerOptions& options) {
   if (options.threads < 1 || options.threads > threads_max) {
     throw base::PlanError("threads", "must be 1 to " + std::to_string(threads_max));
   }
-  if (options.connections_max < 1 || options.connections_per_thread_max < 1) {
+  if (options.connections_max < 1 || options.connections_per_thread_max < 1 ||
+      options.connections_per_address_max < 1) {
     throw base::PlanError("connections", "must be at least 1");
   }
 }
@@ -74,7 +76,8 @@ class Server::Impl {
     port_ = bound.port();
     url_ = url_of(bound);
     for (net::Descriptor& listener : listeners) {
-      ServerWorker& worker = workers_.emplace_back(options_, std::move(listener), open_);
+      ServerWorker& worker =
+          workers_.emplace_back(options_, std::move(listener), open_, by_address_);
       worker.set_handler(make_handler(worker));
     }
     start();
@@ -137,6 +140,7 @@ class Server::Impl {
   std::uint16_t port_ = 0;
   std::string url_;
   std::atomic<std::uint32_t> open_{0};
+  AddressCounts by_address_{options_.connections_per_address_max};
   std::deque<ServerWorker> workers_;
   std::mutex mutex_;
   std::condition_variable ended_;

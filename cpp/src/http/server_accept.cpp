@@ -12,15 +12,24 @@ namespace {
 /// So that a flood of connections does not starve those that are open.
 constexpr int accepts_at_once = 64;
 constexpr auto accept_pause = std::chrono::milliseconds(100);
+/// What a client beyond a cap may have sent by the time it is turned away.
+constexpr std::size_t turned_away_bytes = 1 << 20;
 
 }  // namespace
 
 void ServerWorker::accept_some() {
   for (int i = 0; draining_ || i < accepts_at_once; ++i) {
-    net::Descriptor socket(
-        ::accept4(listener_.number(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    net::Descriptor socket(::accept4(listener_.number(), reinterpret_cast<sockaddr*>(&address),
+                                     &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket) {
-      open(std::move(socket));
+      const auto client = AddressCounts::client_of(address);
+      if (admit(client)) {
+        open(std::move(socket), client);
+      } else {
+        turn_away(std::move(socket));
+      }
       continue;
     }
     switch (errno) {
@@ -61,18 +70,23 @@ void ServerWorker::turn_away(net::Descriptor socket) {
       ::send(socket.number(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   output_.truncate(mark);
   ::shutdown(socket.number(), SHUT_WR);
+  // With a request unread, closing would reset the connection, and that answer could be lost.
+  ::recv(socket.number(), nullptr, turned_away_bytes, MSG_TRUNC | MSG_DONTWAIT);
 }
 
-void ServerWorker::open(net::Descriptor socket) {
-  if (open_ >= options_.connections_per_thread_max) {
-    turn_away(std::move(socket));
-    return;
+/// Whether there is room for one more connection; counts it if there is.
+bool ServerWorker::admit(AddressCounts::Client client) {
+  if (open_ >= options_.connections_per_thread_max) return false;
+  const auto open_before = open_in_all_.fetch_add(1, std::memory_order_relaxed);
+  if (open_before < options_.connections_max) {
+    if (by_address_.add(client)) return true;
+    bump(counts_.turned_away_by_address);
   }
-  if (open_in_all_.fetch_add(1, std::memory_order_relaxed) >= options_.connections_max) {
-    open_in_all_.fetch_sub(1, std::memory_order_relaxed);
-    turn_away(std::move(socket));
-    return;
-  }
+  open_in_all_.fetch_sub(1, std::memory_order_relaxed);
+  return false;
+}
+
+void ServerWorker::open(net::Descriptor socket, AddressCounts::Client client) {
   Slot slot;
   if (free_.empty()) {
     slot = static_cast<Slot>(connections_.size());
@@ -84,6 +98,7 @@ void ServerWorker::open(net::Descriptor socket) {
   ++open_;
   ServerConnection& connection = connections_[slot];
   connection.socket = std::move(socket);
+  connection.client = client;
   connection.reader.start();
   bump(counts_.accepted);
   counts_.open.store(open_, std::memory_order_relaxed);
@@ -105,6 +120,7 @@ void ServerWorker::close(Slot slot) noexcept {
   free_.push_back(slot);
   --open_;
   open_in_all_.fetch_sub(1, std::memory_order_relaxed);
+  by_address_.remove(connection.client);
   counts_.open.store(open_, std::memory_order_relaxed);
 }
 

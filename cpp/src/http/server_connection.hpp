@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "http/address_counts.hpp"
 #include "loadcore/base/clock.hpp"
 #include "loadcore/http/request_reader.hpp"
 #include "loadcore/net/descriptor.hpp"
@@ -28,6 +29,7 @@ struct ServerConnection {
   explicit ServerConnection(const RequestLimits& limits) : reader(limits) {}
 
   net::Descriptor socket;
+  AddressCounts::Client client = 0;
   RequestReader reader;
   char* buffer = small.data();
   std::size_t capacity = small.size();

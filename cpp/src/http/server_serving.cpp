@@ -238,8 +238,9 @@ void ServerWorker::tell_of(const ServerConnection& connection, const Refusal& re
 
 /// Answers in the handler's place and closes: what follows on the connection cannot be trusted.
 void ServerWorker::refuse(ServerConnection& connection, const Refusal& refusal) {
-  connection.to_head = false;
+  connection.to_head = connection.reader.is_head(connection.buffer + connection.begin);
   connection.keep_alive = false;
+  connection.readable = true;  // the client may be in the midst of sending: close_gently() waits
   connection.route = 0;
   char body[160];
   const auto end = [&body](std::string_view text, std::size_t at) {

@@ -16,9 +16,10 @@ constexpr auto never = std::numeric_limits<base::Duration::rep>::max();
 }  // namespace
 
 ServerWorker::ServerWorker(const ServerOptions& options, net::Descriptor listener,
-                           std::atomic<std::uint32_t>& open_in_all)
+                           std::atomic<std::uint32_t>& open_in_all, AddressCounts& by_address)
     : options_(options),
       open_in_all_(open_in_all),
+      by_address_(by_address),
       listener_(std::move(listener)),
       deadlines_{net::DeadlineList(options.connections_per_thread_max, options.idle_timeout),
                  net::DeadlineList(options.connections_per_thread_max, options.head_timeout),
@@ -192,6 +193,7 @@ void ServerWorker::add_to(ServerStats& stats) const {
   const auto read = [](const Count& count) { return count.load(std::memory_order_relaxed); };
   stats.accepted += read(counts_.accepted);
   stats.turned_away += read(counts_.turned_away);
+  stats.turned_away_by_address += read(counts_.turned_away_by_address);
   stats.open += read(counts_.open);
   stats.timed_out += read(counts_.timed_out);
   stats.accept_errors += read(counts_.accept_errors);

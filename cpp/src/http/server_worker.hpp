@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "http/address_counts.hpp"
 #include "http/server_connection.hpp"
 #include "http/server_output.hpp"
 #include "loadcore/base/clock.hpp"
@@ -26,9 +27,10 @@ namespace loadcore::http {
 /// stop(), wake() and the counters are for any.
 class ServerWorker final : public ServerThread {
  public:
-  /// `open_in_all` counts the connections of all workers. `options` and it must outlive the worker.
+  /// `open_in_all` and `by_address` count the connections of all workers. `options` and they must
+  /// outlive the worker.
   ServerWorker(const ServerOptions& options, net::Descriptor listener,
-               std::atomic<std::uint32_t>& open_in_all);
+               std::atomic<std::uint32_t>& open_in_all, AddressCounts& by_address);
 
   void set_handler(std::unique_ptr<Handler> handler) { handler_ = std::move(handler); }
 
@@ -88,6 +90,7 @@ class ServerWorker final : public ServerThread {
   struct Counts {
     Count accepted{0};
     Count turned_away{0};
+    Count turned_away_by_address{0};
     Count open{0};
     Count timed_out{0};
     Count accept_errors{0};
@@ -115,7 +118,8 @@ class ServerWorker final : public ServerThread {
   void accept_some();
   void pause_accepting();
   void turn_away(net::Descriptor socket);
-  void open(net::Descriptor socket);
+  bool admit(AddressCounts::Client client);
+  void open(net::Descriptor socket, AddressCounts::Client client);
   void close(Slot slot) noexcept;
 
   // server_serving.cpp: from bytes to answers
@@ -143,6 +147,7 @@ class ServerWorker final : public ServerThread {
 
   const ServerOptions& options_;
   std::atomic<std::uint32_t>& open_in_all_;
+  AddressCounts& by_address_;
   net::Poller poller_;
   net::Descriptor listener_;
   std::deque<ServerConnection> connections_;

@@ -275,6 +275,55 @@ BOOST_AUTO_TEST_CASE(connections_beyond_the_cap_are_turned_away) {
   BOOST_TEST(server.stats().turned_away == 1U);
 }
 
+BOOST_AUTO_TEST_CASE(connections_beyond_the_cap_of_their_address_are_turned_away) {
+  ServerOptions options;
+  options.host = "::";
+  options.threads = 2;  // they share the count
+  options.connections_per_address_max = 3;
+  Server server(options, echo());
+  std::vector<RawClient> clients;
+  for (int i = 0; i < 3; ++i) clients.emplace_back(server.port());
+  BOOST_REQUIRE(comes_true([&] { return server.stats().open == 3; }));
+  RawClient turned_away(server.port());
+  turned_away.send(get("/a"));
+  BOOST_TEST(status_of(turned_away.receive_all()) == 503);
+  BOOST_TEST(server.stats().turned_away == 1U);
+  BOOST_TEST(server.stats().turned_away_by_address == 1U);
+  clients.pop_back();
+  BOOST_REQUIRE(comes_true([&] { return server.stats().open == 2; }));
+  RawClient next(server.port());
+  next.send(get("/a"));
+  BOOST_TEST(status_of(next.receive_until("/a|")) == 200);
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_reaches_a_client_that_goes_on_sending) {
+  Server server({}, echo());
+  RawClient client(server.port());
+  client.send("POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n");
+  BOOST_REQUIRE(comes_true([&] { return server.stats().answers.contains(413); }));
+  for (int i = 0; i < 10; ++i) {
+    client.send(std::string(10'000, 'c'));
+    std::this_thread::sleep_for(5ms);
+  }
+  BOOST_TEST(status_of(client.receive_all()) == 413);
+  BOOST_TEST(client.closed());  // and not reset
+  client.close();
+  BOOST_TEST(comes_true([&] { return server.stats().open == 0; }));
+}
+
+BOOST_AUTO_TEST_CASE(a_refusal_of_a_head_request_has_no_body) {
+  Server server({}, echo());
+  for (const std::string request :
+       {"HEAD / HTTP/1.1\r\n\r\n", "HEAD / HTTP/1.1\r\nHost: a b\r\n", "HEAD / HTTP/2.0\r\n"}) {
+    RawClient client(server.port());
+    client.send(request);
+    const std::string answer = client.receive_all();
+    BOOST_TEST(status_of(answer) >= 400);
+    BOOST_TEST(answer.ends_with("\r\n\r\n"));
+    BOOST_TEST(answer.find("\r\nContent-Length: ") != std::string::npos);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(running_out_of_descriptors_is_a_pause) {
   Server server({}, echo());
   RawClient waiting(server.port());

@@ -109,6 +109,9 @@ struct ServerOptions {
   RequestLimits limits;
   std::uint32_t connections_max = 16'384;             ///< open at once; more are answered 503
   std::uint32_t connections_per_thread_max = 16'384;  ///< likewise
+  /// Open at once from one IPv4 address or IPv6 /64 network, likewise. Behind a load balancer all
+  /// come from a few.
+  std::uint32_t connections_per_address_max = 8192;
   /// Requests at once, a thread, that need more than a connection's own 2 KB; more are answered
   /// 503.
   std::uint32_t large_requests_per_thread_max = 1024;
@@ -122,7 +125,8 @@ struct ServerOptions {
 /// Counts since the start, and what is open now.
 struct ServerStats {
   std::uint64_t accepted = 0;
-  std::uint64_t turned_away = 0;  ///< connections beyond a cap
+  std::uint64_t turned_away = 0;             ///< connections beyond a cap
+  std::uint64_t turned_away_by_address = 0;  ///< those of them that were beyond their address' own
   std::uint64_t open = 0;
   std::uint64_t timed_out = 0;      ///< connections closed for being slow; idle ones not counted
   std::uint64_t accept_errors = 0;  ///< out of descriptors or memory
