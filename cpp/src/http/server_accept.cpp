@@ -2,7 +2,8 @@
 #include <sys/socket.h>
 
 #include <cerrno>
-#include <cstring>
+#include <string>
+#include <system_error>
 
 #include "http/server_worker.hpp"
 
@@ -38,11 +39,13 @@ void ServerWorker::accept_some() {
       case EMFILE:
       case ENFILE:
       case ENOBUFS:
-      case ENOMEM:
+      case ENOMEM: {
+        const std::string reason = std::generic_category().message(errno);
         bump(counts_.accept_errors);
-        handler_->notice({.kind = Notice::Kind::accept_failed, .text = std::strerror(errno)});
+        handler_->notice({.kind = Notice::Kind::accept_failed, .text = reason});
         pause_accepting();
         return;
+      }
       default:
         break;  // that connection was gone before it was accepted
     }
