@@ -25,8 +25,9 @@ Journal::Journal(Disk& disk, bool sync, std::uint64_t next_sequence)
 int Journal::rotate(std::int64_t unix_ms) {
   if (failed_) return error_;
   if (segment_ != nullptr && segment_bytes_ == SegmentHeader::bytes) return 0;
-  if (segment_ != nullptr && !sync_) {
-    // Only the last segment may have an end that a loss of power takes away, in every mode.
+  if (segment_ != nullptr) {
+    // Only the last segment may have an end that a loss of power takes away; and half a frame that
+    // there was no room for, cut off again, may still be on the disk.
     if (const int error = segment_->sync(); error != 0) {
       give_up(error);
       return error;

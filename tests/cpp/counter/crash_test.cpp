@@ -93,6 +93,22 @@ void snapshots(Trial& trial) {
   add_some(trial, next, batches.size());
 }
 
+/// Batches of which the disk has room for a part only, before and after the next segment.
+void lack_of_room(Trial& trial) {
+  trial.start();
+  for (std::size_t i = 0; i + 1 < batches.size(); i += 2) {
+    trial.add(batches[i]);
+    trial.disk().on_step([](const Step& step) {
+      return step.operation == Operation::write ? Fault{.error = ENOSPC, .bytes_max = 20} : Fault{};
+    });
+    trial.add(batches[i + 1]);
+    trial.disk().on_step(nullptr);
+    if (i % 4 == 0) continue;
+    trial.stop();
+    trial.start();
+  }
+}
+
 std::uint64_t operations_of(const History& history) {
   Trial trial(small_options());
   history(trial);
@@ -176,6 +192,10 @@ BOOST_AUTO_TEST_CASE(batches_survive_every_loss_of_power) {
 
 BOOST_AUTO_TEST_CASE(restarts_survive_every_loss_of_power) {
   every_loss_leaves_what_was_acknowledged(restarts);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_survives_every_loss_of_power) {
+  every_loss_leaves_what_was_acknowledged(lack_of_room);
 }
 
 BOOST_AUTO_TEST_CASE(snapshots_survive_every_loss_of_power) {
