@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 #include "categories.hpp"
 #include "loadcore/base/error.hpp"
 #include "loadcore/counter/service.hpp"
+#include "service_limits.hpp"
 #include "waiting.hpp"
 
 namespace py = pybind11;
@@ -68,7 +70,8 @@ std::unique_ptr<Service> make_service(
     const std::string& host, std::int64_t port, std::int64_t threads, const std::string& data,
     const std::string& durability, std::uint64_t users_max, std::uint64_t keys_max,
     std::int64_t key_age_ns, std::uint64_t snapshot_log_bytes, const std::string& admin_host,
-    std::optional<std::int64_t> admin_port, const std::string& log, std::optional<int> listener) {
+    std::optional<std::int64_t> admin_port, const std::string& log, std::optional<int> listener,
+    const std::map<std::string, std::int64_t>& limits) {
   auto options = options_of(host, port, threads, data, durability, users_max, keys_max, key_age_ns,
                             snapshot_log_bytes);
   if (admin_port) {
@@ -76,6 +79,7 @@ std::unique_ptr<Service> make_service(
   }
   options.log = log_detail_of(log);
   options.server.listener = listener;
+  set_limits(limits, options);
   // Looking a name up, and reading the log, may take seconds.
   const py::gil_scoped_release released;
   return std::make_unique<Service>(options);
@@ -99,6 +103,7 @@ py::dict stats(const Service& service) {
   connections["open"] = counts.server.open;
   connections["accepted"] = counts.server.accepted;
   connections["turned_away"] = counts.server.turned_away;
+  connections["turned_away_by_address"] = counts.server.turned_away_by_address;
   connections["timed_out"] = counts.server.timed_out;
   connections["cut_off"] = service.cut_off();
   connections["accept_errors"] = counts.server.accept_errors;
@@ -137,7 +142,8 @@ void bind_counter(py::module_& module) {
            py::arg("key_age_ns") = standard.key_age_ms_max * 1'000'000,
            py::arg("snapshot_log_bytes") = standard.snapshot_log_bytes,
            py::arg("admin_host") = counter::AdminOptions().host, py::arg("admin_port") = py::none(),
-           py::arg("log") = "off", py::arg("listener") = py::none())
+           py::arg("log") = "off", py::arg("listener") = py::none(),
+           py::arg("limits") = std::map<std::string, std::int64_t>())
       .def_property_readonly("port", &Service::port)
       .def_property_readonly("url", &Service::url)
       .def_property_readonly("admin_url", &Service::admin_url)

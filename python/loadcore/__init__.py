@@ -15,6 +15,7 @@ from loadcore._errors import (
     PlanError,
     RunError,
 )
+from loadcore._limits import ServiceLimits
 from loadcore._plan import Plan
 from loadcore._run import Bytes, Failures, Rate, Requests, Run, Verdict, load
 from loadcore._service import Service, serve
@@ -40,6 +41,7 @@ __all__ = [
     "RunError",
     "RunHandle",
     "Service",
+    "ServiceLimits",
     "Timeline",
     "Verdict",
     "__version__",

@@ -183,6 +183,7 @@ class Service:
         admin_port: int | None = None,
         log: str = "off",
         listener: int | None = None,
+        limits: Mapping[str, int] = ...,
     ) -> None:
         """Recovers what `data` holds, then listens; raises PlanError for the arguments, DataError
         for the directory and RunError for a port in use."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from loadcore import _core
 from loadcore._errors import PlanError, translated
+from loadcore._limits import ServiceLimits
 from loadcore._plan import usable_cpus
 from loadcore._units import count, nanoseconds, seconds
 
@@ -22,6 +23,7 @@ USERS_MAX_DEFAULT = 10_000_000
 KEYS_MAX_DEFAULT = 1_048_576
 KEY_AGE_DEFAULT_S = 86_400.0
 SNAPSHOT_LOG_BYTES_DEFAULT = 67_108_864
+LIMITS_DEFAULT = ServiceLimits()
 
 Durability = Literal["memory", "os", "fsync"]
 LogDetail = Literal["off", "events", "requests"]
@@ -49,6 +51,7 @@ class Service:
         admin_port: int | None,
         log: LogDetail,
         listener: int | None,
+        limits: ServiceLimits,
     ) -> None:
         with translated():
             self._service = _core.Service(
@@ -65,6 +68,7 @@ class Service:
                 admin_port=admin_port,
                 log=log,
                 listener=listener,
+                limits=limits.for_core(),
             )
         self._durability: Durability = durability
 
@@ -134,6 +138,7 @@ def serve(
     admin_port: int | None = None,
     log: LogDetail = "off",
     listener: int | None = None,
+    limits: ServiceLimits = LIMITS_DEFAULT,
 ) -> Service:
     """Starts the likes service; it accepts connections when this returns.
 
@@ -150,6 +155,7 @@ def serve(
     log: JSON lines on stderr: "events" for start, end and what goes wrong, "requests" for each
     request as well, up to 1,000 a second and thread.
     listener: the descriptor of a TCP socket that listens already, in place of host and port.
+    limits: on connections, and on how slow a client may be.
 
     Raises PlanError for an argument, DataError for a directory that cannot be used, and RunError
     where it cannot listen there.
@@ -174,6 +180,7 @@ def serve(
         admin_port=None if admin_port is None else _port(admin_port, "admin_port"),
         log=log,
         listener=listener,
+        limits=limits,
     )
 
 

@@ -10,14 +10,14 @@ import click
 
 from loadcore import _service
 from loadcore._errors import DataError, PlanError, RunError
+from loadcore._limits import ServiceLimits
 from loadcore.cli import _systemd
 from loadcore.cli._interrupts import interruptible
 from loadcore.cli._output import debug_option, emit
+from loadcore.cli._serve_limits import limit_options
 
 if TYPE_CHECKING:
     from loadcore._service import Durability, LogDetail, Service
-
-NOT_DRAINED = 4
 
 
 @click.command(name="serve")
@@ -66,10 +66,9 @@ NOT_DRAINED = 4
     help="JSON lines on stderr: events are start, end and what goes wrong; requests adds each"
     " request, up to 1,000 a second and thread.",
 )
+@limit_options
 @debug_option
-@click.pass_context
 def command(
-    ctx: click.Context,
     host: str,
     port: int,
     threads: str | None,
@@ -82,6 +81,7 @@ def command(
     admin_host: str,
     admin_port: int | None,
     log: LogDetail,
+    **limits: str,
 ) -> None:
     """Run the likes service.
 
@@ -105,6 +105,7 @@ def command(
                 admin_port=admin_port,
                 log=log,
                 listener=_systemd.inherited_listener(),
+                limits=ServiceLimits(**limits),
             )
         except PlanError as error:
             flag = f"--{error.field.replace('_', '-')}"
@@ -123,7 +124,6 @@ def command(
             _systemd.notify("STOPPING=1")
             if not service.stop():
                 click.echo("loadcore: some connections had to be cut off", err=True)
-                ctx.exit(NOT_DRAINED)
 
 
 def _first_line(service: Service) -> dict[str, object]:
