@@ -27,9 +27,9 @@ std::vector<SequenceRange> Sequences::missing(std::uint64_t floor, std::uint64_t
   std::vector<SequenceRange> gaps;
   std::uint64_t next = floor + 1;
   for (const auto& [from, to] : ranges_) {
+    if (next > last) break;
     if (from > next) gaps.push_back({next, std::min(from - 1, last)});
     next = std::max(next, to + 1);
-    if (next > last) return gaps;
   }
   if (next <= last) gaps.push_back({next, last});
   return gaps;
