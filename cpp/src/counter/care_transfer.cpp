@@ -124,7 +124,9 @@ class LikesImport::Impl {
   void count(std::string_view line) {
     if (!begun_) {
       begun_ = true;
-      format_ = line.starts_with('{') ? LikesFormat::json_lines : LikesFormat::csv;
+      const std::size_t first = line.find_first_not_of(" \t");
+      const bool object = first != std::string_view::npos && line[first] == '{';
+      format_ = object ? LikesFormat::json_lines : LikesFormat::csv;
       if (line == csv_head) return;
       if (format_ == LikesFormat::csv) {
         refuse("neither the CSV header \"" + std::string(csv_head) + "\" nor a JSON object");

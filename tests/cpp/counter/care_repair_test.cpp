@@ -91,8 +91,8 @@ BOOST_AUTO_TEST_CASE(a_byte_changed_anywhere_is_noticed_and_repaired) {
   const World world = usual_world();
   std::mt19937_64 random(7);
   for (const auto& [name, content] : world.files) {
-    // Snapshots are mostly empty shards, one like the other; the log is tried at every third byte.
-    const std::size_t step = name.starts_with("log-") ? 3 : 97;
+    // Snapshots are mostly empty shards, one like the other; the log is tried at every fifth byte.
+    const std::size_t step = name.starts_with("log-") ? 5 : 211;
     for (std::size_t at = random() % step; at < content.size(); at += step) {
       Files files = world.files;
       files[name][at] = static_cast<char>(files[name][at] ^ (1 + random() % 255));
