@@ -6,6 +6,7 @@
 
 #include "counter/health.hpp"
 #include "counter/idempotency_key.hpp"
+#include "counter/openapi.hpp"
 
 namespace loadcore::counter {
 namespace {
@@ -136,6 +137,9 @@ void Routes::handle(const http::Request& request, http::Exchange& exchange) {
     } else {
       fixed(request, 200, R"({"ready": true})", exchange);
     }
+  } else if (path == "/v1/openapi.json") {
+    count_as(Route::openapi, exchange);
+    fixed(request, 200, openapi_document, exchange);
   } else {
     count_as(Route::other, exchange);
     if (path == "*") {

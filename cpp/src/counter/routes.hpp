@@ -13,9 +13,17 @@
 namespace loadcore::counter {
 
 /// What requests are counted as; HEAD is counted as GET.
-enum class Route : std::uint8_t { unread, post_likes, get_likes, healthcheck, readiness, other };
-inline constexpr std::array<std::string_view, 6> route_names{
-    "unread", "post_likes", "get_likes", "healthcheck", "readiness", "other"};
+enum class Route : std::uint8_t {
+  unread,
+  post_likes,
+  get_likes,
+  healthcheck,
+  readiness,
+  openapi,
+  other,
+};
+inline constexpr std::array<std::string_view, 7> route_names{
+    "unread", "post_likes", "get_likes", "healthcheck", "readiness", "openapi", "other"};
 static_assert(route_names.size() <= http::routes_max);
 
 /// Likes by what became of them, of one server thread.

@@ -14,8 +14,9 @@ namespace {
 
 /// A client that sends without end gets this many reads before others have their turn.
 constexpr int reads_at_once = 16;
-/// Answers to pipelined requests are sent when they come to this.
-constexpr std::size_t output_bytes_at_once = 64 * 1024;
+/// Answers to pipelined requests are sent when they come to this: about what a client that does not
+/// read can make a connection hold.
+constexpr std::size_t output_bytes_at_once = 16 * 1024;
 constexpr std::size_t spare_buffers_max = 64;
 
 }  // namespace
