@@ -38,19 +38,9 @@ py::dict dict_of(const load::Counts& counts) {
 }
 
 py::dict dict_of(const load::IntervalRow& row) {
-  py::dict out;
+  py::dict out = dict_of(row.counts);
   out["start_ns"] = row.start.count();
   out["length_ns"] = row.length.count();
-  out["scheduled"] = row.counts.scheduled;
-  out["sent"] = row.counts.sent;
-  out["completed"] = row.counts.completed;
-  out["dropped"] = row.counts.dropped;
-  out["unsent"] = row.counts.unsent;
-  out["connect"] = row.counts.connect;
-  out["timeout"] = row.counts.timeout;
-  out["reset"] = row.counts.reset;
-  out["protocol"] = row.counts.protocol;
-  out["status"] = row.counts.status;
   out["bytes_sent"] = row.bytes_sent;
   out["bytes_received"] = row.bytes_received;
   out["latency"] = py::bytes(row.latency);
