@@ -70,19 +70,9 @@ class Counts(TypedDict):
     protocol: int
     status: int
 
-class IntervalRow(TypedDict):
+class IntervalRow(Counts):
     start_ns: int
     length_ns: int
-    scheduled: int
-    sent: int
-    completed: int
-    dropped: int
-    unsent: int
-    connect: int
-    timeout: int
-    reset: int
-    protocol: int
-    status: int
     bytes_sent: int
     bytes_received: int
     latency: bytes
