@@ -110,6 +110,7 @@ class DurableLikes::Impl {
       const std::scoped_lock lock(commit_mutex_);
       if (journal_.rotate(options_.clock_ms()) != 0) {
         if (journal_.failed()) fail();
+        ++snapshot_failures_;
         return false;
       }
       upto = journal_.next_sequence() - 1;
@@ -119,9 +120,11 @@ class DurableLikes::Impl {
     SnapshotWriter writer(*disk_);
     if (write_snapshot(writer, upto) != 0) {
       writer.discard();
+      ++snapshot_failures_;
       return false;
     }
     snapshot_bytes_ = writer.bytes();
+    ++snapshots_;
     drop_files_before(std::exchange(last_snapshot_, upto), upto);
     return true;
   }
@@ -181,7 +184,6 @@ class DurableLikes::Impl {
       lock.unlock();
       const base::TimePoint begin = base::now();
       const bool taken = take_snapshot();
-      taken ? ++snapshots_ : ++snapshot_failures_;
       tell({.kind = taken ? StoreEvent::Kind::snapshot_taken : StoreEvent::Kind::snapshot_failed,
             .bytes = taken ? snapshot_bytes_.load() : 0,
             .took = base::now() - begin});

@@ -79,7 +79,6 @@ std::optional<KeyWindow::Answered> KeyWindow::find(std::string_view key,
 void KeyWindow::remember(std::string_view key, std::string_view user, std::int64_t total,
                          std::int64_t unix_ms) {
   LOADCORE_ASSERT(!key.empty() && key.size() <= key_bytes_max && !user.empty());
-  grow();
   const std::uint64_t hash = hash_(key);
   // The order of coming has to be that of the times, whatever the system's clock does.
   unix_ms = latest_ms_ = std::max(latest_ms_, unix_ms);
@@ -88,6 +87,7 @@ void KeyWindow::remember(std::string_view key, std::string_view user, std::int64
     forget_oldest();
     ++forgotten_early_;
   }
+  grow();
   const std::size_t bytes = record_bytes(key.size(), user.size());
   Place place = end_;
   const std::size_t left = chunk_bytes - place % chunk_bytes;

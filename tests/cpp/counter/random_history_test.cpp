@@ -14,6 +14,7 @@ using loadcore::counter::DurableOptions;
 using loadcore::counter::simulated::Batch;
 using loadcore::counter::simulated::BrokenPromise;
 using loadcore::counter::simulated::Fault;
+using loadcore::counter::simulated::numbered;
 using loadcore::counter::simulated::Operation;
 using loadcore::counter::simulated::PowerLoss;
 using loadcore::counter::simulated::Step;
@@ -109,7 +110,7 @@ class RandomHistory {
     return loss;
   }
 
-  std::string user() { return "user" + std::to_string(below(24)); }
+  std::string user() { return numbered("user", below(24)); }
 
   Batch random_batch() {
     Batch batch(1 + below(one_in(20) ? 400 : 6));
@@ -119,8 +120,8 @@ class RandomHistory {
       if (one_in(2)) {
         // A key belongs to a user most of the time.
         const std::uint64_t number = below(15);
-        if (!one_in(10)) like.user = "user" + std::to_string(number % 7);
-        like.key = "key" + std::to_string(number);
+        if (!one_in(10)) like.user = numbered("user", number % 7);
+        like.key = numbered("key", number);
       } else {
         like.likes = one_in(40) ? INT64_MAX - static_cast<std::int64_t>(below(3))
                                 : static_cast<std::int64_t>(1 + below(1000));

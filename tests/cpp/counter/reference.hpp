@@ -21,6 +21,11 @@ struct Like {
 };
 using Batch = std::vector<Like>;
 
+/// "user7", say.
+inline std::string numbered(const char* text, std::uint64_t number) {
+  return std::string(text).append(std::to_string(number));
+}
+
 /// `batch` as a store takes it; views into it.
 std::vector<Addition> additions(const Batch& batch);
 
