@@ -154,24 +154,23 @@ void Routes::likes(const http::Request& request, std::string_view segment,
                    http::Exchange& exchange) {
   constexpr std::string_view allow = "Allow: GET, HEAD, OPTIONS, POST\r\n";
   const bool is_post = request.method == "POST";
-  if (!is_post && request.method != "GET" && request.method != "HEAD") {
+  const bool is_options = request.method == "OPTIONS";
+  if (!is_post && !is_options && request.method != "GET" && request.method != "HEAD") {
     count_as(Route::other, exchange);
-    if (request.method == "OPTIONS") {
-      exchange.answer({.status = 204, .fields = allow});
-    } else {
-      exchange.answer({.status = 405,
-                       .body = R"({"error": "likes take GET, HEAD, OPTIONS and POST"})",
-                       .fields = allow});
-    }
+    exchange.answer({.status = 405,
+                     .body = R"({"error": "likes take GET, HEAD, OPTIONS and POST"})",
+                     .fields = allow});
     return;
   }
-  count_as(is_post ? Route::post_likes : Route::get_likes, exchange);
+  count_as(is_post ? Route::post_likes : (is_options ? Route::other : Route::get_likes), exchange);
   UserBuffer buffer;
   const std::string_view user = user_of(segment, buffer);
   if (user.empty()) {
     exchange.answer(
         {.status = 400,
          .body = R"({"error": "userId is not 1 to 128 characters of A-Z a-z 0-9 . _ ~ -"})"});
+  } else if (is_options) {
+    exchange.answer({.status = 204, .fields = allow});
   } else if (is_post) {
     add_like(request, user, exchange);
   } else {
