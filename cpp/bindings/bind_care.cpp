@@ -110,6 +110,7 @@ py::dict dict_of(const counter::Kept& kept) {
   }
   dict["missing"] = missing;
   dict["frames_missing"] = kept.frames_missing;
+  dict["rebased_missing"] = kept.rebased_missing;
   dict["users_short"] = kept.users_short;
   dict["users_gone_max"] = kept.users_gone_max;
   dict["left_out"] = kept.left_out;

@@ -89,7 +89,7 @@ RepairReport repair_directory(Disk& disk, const CareOptions& options, bool dry_r
   report.snapshot = snapshot_name(sequence);
   report.renamed = renames_of(disk, report.found);
   if (dry_run) return report;
-  // After a crash in between the log behind the snapshot is missing: refused, and repaired again.
+  // After a crash in between it is either refused, and repaired again, or as good as repaired.
   write_state(disk, *salvaged.likes, *salvaged.keys, sequence, options.now_ms);
   begin_segment(disk, sequence + 1, options.now_ms);
   carry_out(disk, report.renamed);

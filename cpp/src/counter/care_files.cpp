@@ -116,8 +116,9 @@ class Inspector {
       known = segment.whole;
     }
     if (!known || snapshots.empty()) return;
-    const bool begun = !found_.segments.empty() &&
-                       found_.segments.back().next_sequence > snapshots.back().sequence;
+    // As recovery sees it: an import writes its snapshot before the segment behind it.
+    const std::uint64_t end = found_.segments.empty() ? 0 : found_.segments.back().next_sequence;
+    const bool begun = end > snapshots.back().sequence - (snapshots.back().rebased ? 1 : 0);
     if (!begun) {
       note({snapshots.back().name, 0, "the log behind it is missing"});
     } else if (snapshot_end_.first >= next) {

@@ -158,6 +158,9 @@ class Salvager {
     for (const SequenceRange& range : kept.missing) {
       kept.frames_missing += range.last - range.first + 1;
     }
+    for (const CheckedSnapshot& snapshot : inspection_.snapshots) {
+      if (snapshot.rebased && !snapshot.whole) kept.rebased_missing.push_back(snapshot.name);
+    }
     const std::uint64_t last_missing = kept.missing.back().last;
     for (std::uint32_t shard = 0; shard < Likes::shard_count; ++shard) {
       result_.likes->read_shard(shard, [&](std::string_view user, std::int64_t) {

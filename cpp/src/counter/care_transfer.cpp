@@ -142,12 +142,14 @@ class LikesImport::Impl {
     report_.likes += static_cast<std::uint64_t>(parsed.likes);
   }
 
-  /// The segment first, since without one behind it a snapshot counts as damaged. The snapshot then
-  /// takes the place of one of the same sequence, if there is one, whose counts it has.
+  /// The snapshot is what makes it count. It has a sequence of its own, so that the log before it
+  /// is never taken for all there is; some log has to be there before it, and another behind it.
   void commit() {
     secure_end(*disk_, state_);
-    begin_segment(*disk_, state_.next_sequence, options_.now_ms);
-    write_state(*disk_, *state_.likes, *state_.keys, state_.next_sequence - 1, options_.now_ms);
+    const std::uint64_t sequence = state_.next_sequence;
+    if (!state_.end) begin_segment(*disk_, sequence, options_.now_ms);
+    write_state(*disk_, *state_.likes, *state_.keys, sequence, options_.now_ms);
+    begin_segment(*disk_, sequence + 1, options_.now_ms);
   }
 
   const CareOptions options_;

@@ -39,6 +39,7 @@ class Reader final : public SnapshotVisitor {
 
   void header(const SnapshotHeader& header) override {
     shard_bits_ = header.shard_bits;
+    rebased_ = header.rebased;
     shard_sequences_.assign(std::size_t{1} << shard_bits_, recovered_.next_sequence - 1);
     hash_ = SipHash<>(header.hash_low, header.hash_high);
     recovered_.likes =
@@ -66,6 +67,7 @@ class Reader final : public SnapshotVisitor {
     if (recovered_.snapshot) {
       segment = std::find(segments.begin(), segments.end(), recovered_.next_sequence);
       if (segment == segments.end()) {
+        if (rebased_ && ends_before_snapshot(segments)) return;
         throw DamageError(
             disk_, {snapshot_name(*recovered_.snapshot), 0,
                     "the log behind it, from frame " + std::to_string(recovered_.next_sequence) +
@@ -82,6 +84,18 @@ class Reader final : public SnapshotVisitor {
       }
       read_segment(name, segment + 1 == segments.end());
     }
+  }
+
+  /// A segment begins before the snapshot that it follows is written, but for one of an import or a
+  /// repair, which takes the place of the frame after the log's last.
+  bool ends_before_snapshot(const std::vector<std::uint64_t>& segments) {
+    if (segments.empty()) return false;
+    const std::uint64_t next_sequence = recovered_.next_sequence;
+    read_segment(segment_name(segments.back()), true);
+    // All of it is in the snapshot.
+    recovered_.frames = 0;
+    recovered_.log_bytes = 0;
+    return std::exchange(recovered_.next_sequence, next_sequence) == *recovered_.snapshot;
   }
 
   void read_segment(const std::string& name, bool last) {
@@ -120,6 +134,7 @@ class Reader final : public SnapshotVisitor {
   Recovered recovered_;
   SipHash<> hash_{0, 0};
   std::uint32_t shard_bits_ = 0;
+  bool rebased_ = false;
   std::vector<std::uint64_t> shard_sequences_;
   std::uint64_t keys_sequence_ = 0;
 };

@@ -26,7 +26,8 @@ struct SnapshotHeader {
   std::uint64_t hash_low = 0;  ///< the hash's key
   std::uint64_t hash_high = 0;
   std::int64_t created_unix_ms = 0;
-  /// Written by an import or a repair: the log before it does not add up to it.
+  /// Written by an import or a repair: it has more, or less, than the log before it adds up to. No
+  /// frame has its sequence, so that the log is not taken for complete without it.
   bool rebased = false;
 };
 

@@ -119,6 +119,9 @@ def _kept(kept: Report) -> str:
             f" read: {_number(kept['users_short'], 'user')} of these may lack likes, and keys in"
             " those frames are forgotten, so that a retry with one is counted again"
         )
+    if kept["rebased_missing"]:
+        names = " and ".join(kept["rebased_missing"])
+        lost.append(f"what an import or a repair put into {names} and nowhere else may be gone")
     if kept["users_gone_max"]:
         gone = _number(kept["users_gone_max"], "user")
         lost.append(f"up to {gone} of {kept['snapshots'][0]} may be gone altogether")

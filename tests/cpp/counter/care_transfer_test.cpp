@@ -283,8 +283,38 @@ BOOST_AUTO_TEST_CASE(an_audit_does_not_reach_across_an_import) {
   }
   const AuditReport after = audited(disk.files());
   BOOST_TEST(after.recounted);
-  BOOST_TEST(*after.base == snapshot_name(40));
+  BOOST_TEST(*after.base == snapshot_name(41));
   BOOST_TEST(after.differences == 0U);
+}
+
+BOOST_AUTO_TEST_CASE(an_import_whose_snapshot_is_damaged_is_never_called_complete) {
+  for (const bool fresh : {true, false}) {
+    World world = fresh ? World{} : make_world({.snapshots = {10, 20}});
+    SimulatedDisk disk(world.files);
+    import_text(disk, !fresh, "userId,likes\nuser-1,1000000\nnewcomer,1\n");
+    const std::string name = last_file(disk.files(), "snapshot-");
+    const std::string sound = disk.files().at(name);
+    for (std::size_t at = 0; at < sound.size(); at += 61) {
+      Files files = disk.files();
+      files[name][at] ^= 1;
+      BOOST_TEST_CONTEXT(name << " at byte " << at) {
+        BOOST_CHECK_THROW(recovered(files), DamageError);
+        BOOST_TEST(!checked(files).repair->exact());
+      }
+    }
+    Files files = disk.files();
+    files.erase(name);
+    BOOST_CHECK_THROW(recovered(files), DamageError);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(imports_one_behind_the_other) {
+  SimulatedDisk disk;
+  for (int i = 1; i <= 4; ++i) {
+    import_text(disk, i > 1, "userId,likes\nalice,10\n");
+    BOOST_TEST(difference(recovered(disk.files()), {{"alice", 10 * i}}) == "");
+    BOOST_TEST(checked(disk.files()).broken.empty());
+  }
 }
 
 BOOST_AUTO_TEST_CASE(an_import_cut_off_anywhere_counts_all_or_nothing) {

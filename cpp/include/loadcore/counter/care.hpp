@@ -69,6 +69,8 @@ struct Kept {
   Totals totals;
   std::vector<SequenceRange> missing;  ///< frames that are gone and whose counts some user lacks
   std::uint64_t frames_missing = 0;
+  /// Snapshots of an import or a repair that cannot be read whole: what only they had is gone too.
+  std::vector<std::string> rebased_missing;
   std::uint64_t users_short = 0;  ///< of totals.users: those that may lack likes
   /// In blocks of the newest snapshot that cannot be read: as many may be gone altogether.
   std::optional<std::uint64_t> users_gone_max;
