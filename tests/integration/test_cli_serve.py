@@ -48,7 +48,12 @@ def test_a_signal_drains_and_exits_0(number: signal.Signals) -> None:
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=10)
         assert process.returncode == 0
-        assert stdout == stderr == ""
+        assert stdout == ""
+        assert [json.loads(line)["event"] for line in stderr.splitlines()] == [
+            "started",
+            "draining",
+            "stopped",
+        ]
 
 
 def test_a_run_sees_every_answer_of_a_service_that_is_drained() -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from loadcore.cli._serve import command as serve
+
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 DOCUMENTS += [ROOT / "service/README.md"]
@@ -71,14 +73,24 @@ def test_the_unit_file_is_sound_and_gives_few_rights(tmp_path: Path) -> None:
     if analyze is None:
         pytest.skip("systemd-analyze is not on this machine")
     text = UNIT.read_text()
-    assert "ExecStart=/opt/loadcore/bin/loadcore serve --host 0.0.0.0 --port 8080\n" in text
+    start = re.search(
+        r"^ExecStart=/opt/loadcore/bin/loadcore serve ((?:.*\\\n)*.*)$", text, re.MULTILINE
+    )
+    assert start
+    flags = {flag for option in serve.params for flag in option.opts}
+    assert set(re.findall(r"--[a-z-]+", start[1])) <= flags
+    assert re.search(r"--data \$\{STATE_DIRECTORY\}", start[1])
     unit = tmp_path / UNIT.name
+    shutil.copy(UNIT.with_suffix(".socket"), tmp_path)
     # The program is not installed there on this machine, which systemd would complain about.
     unit.write_text(text.replace("/opt/loadcore/bin/loadcore serve", f"{sys.executable} serve"))
     done = subprocess.run(
-        [analyze, "verify", "--man=no", str(unit)], capture_output=True, text=True, timeout=60
+        [analyze, "verify", "--man=no", str(unit), str(unit.with_suffix(".socket"))],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
-    about_it = [line for line in done.stderr.splitlines() if UNIT.name in line]
+    about_it = [line for line in done.stderr.splitlines() if UNIT.stem in line]
     assert about_it == []
     done = subprocess.run(
         [analyze, "security", "--offline=yes", "--threshold=20", str(unit)],

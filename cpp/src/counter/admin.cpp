@@ -57,7 +57,7 @@ Admin::Admin(const AdminOptions& options, AdminViews views) try
 } catch (const base::PlanError& error) {
   throw base::PlanError("admin_" + error.field(), error.what());
 } catch (const base::RunError& error) {
-  throw base::PlanError("admin_port", error.what());
+  throw base::PlanError("admin_listener", error.what());
 }
 
 void Admin::stop() noexcept {

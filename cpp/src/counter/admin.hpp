@@ -19,7 +19,7 @@ struct AdminViews {
 /// so that whoever may send likes need not see figures, and a flood of likes does not hide them.
 class Admin {
  public:
-  /// Listens. Throws base::PlanError, fields admin_host and admin_port, where it cannot.
+  /// Listens. Throws base::PlanError, fields admin_host and admin_listener, where it cannot.
   Admin(const AdminOptions& options, AdminViews views);
 
   std::string url() const { return server_.url(); }

@@ -19,6 +19,9 @@ from loadcore.cli._serve_limits import limit_options
 if TYPE_CHECKING:
     from loadcore._service import Durability, LogDetail, Service
 
+# Where what is at fault was said, for what is not one flag.
+_PLACES = {"listener": "LISTEN_FDS", "admin_listener": "--admin-host/--admin-port"}
+
 
 @click.command(name="serve")
 @click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True)
@@ -108,10 +111,8 @@ def command(
                 limits=ServiceLimits(**limits),
             )
         except PlanError as error:
-            flag = f"--{error.field.replace('_', '-')}"
-            # The one that comes from the environment.
-            place = "LISTEN_FDS" if error.field == "listener" else flag
-            raise click.UsageError(f"{place}: {error.sentence}") from error
+            flag = _PLACES.get(error.field, f"--{error.field.replace('_', '-')}")
+            raise click.UsageError(f"{flag}: {error.sentence}") from error
         except DataError:
             raise
         except RunError as error:

@@ -55,8 +55,8 @@ struct ServiceStats {
 class Service {
  public:
   /// Recovers what was kept, then listens. Throws base::DataError for a data directory that cannot
-  /// be used, base::PlanError (fields admin_host, admin_port) where the admin listener cannot be
-  /// had, otherwise as http::Server does.
+  /// be used, base::PlanError (fields admin_host, admin_listener) where the admin listener cannot
+  /// be had, otherwise as http::Server does.
   explicit Service(const ServiceOptions& options);
   ~Service();
 
