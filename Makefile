@@ -13,7 +13,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 CXX_FILES = find cpp tests -name '*.[ch]pp' -print0
 
 .PHONY: help demo test check setup build build-demo lint format types test-unit test-py test-cpp \
-        asan tsan tidy test-install bench crash lock clean
+        asan tsan tidy fuzz test-install bench crash lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -62,6 +62,9 @@ asan: setup ## the C++ tests under AddressSanitizer and UndefinedBehaviorSanitiz
 
 tsan: setup ## the C++ tests under ThreadSanitizer
 	@tools/test-cpp tsan
+
+fuzz: setup ## libFuzzer on every target, SECONDS=60 each; needs clang
+	@tools/fuzz $(SECONDS)
 
 test-install: setup ## sdist, then `pip install` of it into a venv of its own, then a run there
 	@tools/test-install

@@ -22,6 +22,7 @@ constexpr char keys_block = 'k';
 constexpr char totals_block = 't';
 
 constexpr std::uint32_t shard_bits_max = 16;
+constexpr std::uint64_t total_max = INT64_MAX;
 
 constexpr std::size_t block_bytes = 256 * 1024;
 // Written out now and then, so that the log's own syncs need not wait for all of it at once.
@@ -251,8 +252,8 @@ class BlockReader {
     while (!parser.at_end()) {
       const std::string_view user = parser.text();
       const std::uint64_t total = parser.varint();
-      if (parser.bad() || user.empty() || user.size() > user_bytes_max ||
-          total > static_cast<std::uint64_t>(INT64_MAX)) {
+      if (parser.bad() || user.empty() || user.size() > user_bytes_max || total == 0 ||
+          total > total_max) {
         return false;
       }
       ++seen_.users;
@@ -267,10 +268,11 @@ class BlockReader {
       KeyWindow::Record record;
       record.key = parser.text();
       record.user = parser.text();
-      record.total = static_cast<std::int64_t>(parser.varint());
+      const std::uint64_t total = parser.varint();
+      record.total = static_cast<std::int64_t>(total);
       record.unix_ms = static_cast<std::int64_t>(parser.number<std::uint64_t>());
       if (parser.bad() || record.key.empty() || record.key.size() > key_bytes_max ||
-          record.user.empty()) {
+          record.user.empty() || total > total_max) {
         return false;
       }
       ++seen_.keys;
