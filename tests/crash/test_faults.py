@@ -108,8 +108,8 @@ def test_a_counter_to_everybody_whatever_happens(tmp_path: Path, durability: str
     print(f"LOADCORE_SEED={SEED}")
     dice = random.Random(f"{SEED}/{durability}")
     disk = FaultyDisk(tmp_path / "faults")
-    arguments = ("--data", str(tmp_path / "data"), "--durability", durability)
-    arguments += ("--threads", "2", "--snapshot-log-bytes", "20000")
+    where = ("--data", str(tmp_path / "data"), "--snapshot-log-bytes", "20000")
+    arguments = (*where, "--durability", durability, "--threads", "2")
     with Nursery(disk.environment) as nursery, ResettingProxy() as proxy:
         victim = Victim(nursery, proxy, disk, arguments)
         with CounterLoad(proxy.port, seed=SEED, users=USERS, clients=8) as load:
