@@ -146,6 +146,7 @@ def test_the_page_on_the_format_is_enough_to_read_a_directory(tmp_path: Path) ->
         while not list(data.glob("snapshot-*")):
             assert time.monotonic() < end
             time.sleep(0.02)
+    del service  # and with it the directory's lock
     logged: Counter[str] = Counter()
     keys = []
     for path in sorted(data.glob("log-*")):
