@@ -8,8 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
+from command import loadcore
 from likes_process import likes_process
 from wire import Wire, request
 
@@ -291,6 +293,44 @@ def test_running_out_of_descriptors_is_no_end() -> None:
         assert comes_true(lambda: is_served(service.port))
         service.terminate()
         assert service.exit_code(10) == 0
+
+
+# --- the limits, as they are given
+
+
+def test_limits_may_be_given_as_flags() -> None:
+    flags = ["--connections-per-address-max", "2", "--head-timeout", "200ms"]
+    with likes_process(*flags) as service, Wire(service.port) as slow, Wire(service.port):
+        with Wire(service.port) as third:
+            assert third.answer().status == 503
+        slow.send(LIKE[:-2])
+        assert slow.answer().status == 408
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("connections_max", 0),
+        ("connections_max", 1_000_001),
+        ("connections_per_address_max", "none"),
+        ("head_timeout", 0),
+        ("body_timeout", "-1s"),
+        ("idle_timeout", "soon"),
+        ("send_timeout", None),
+    ],
+)
+def test_limits_that_cannot_be_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(lc.PlanError) as caught:
+        lc.serve(limits=lc.ServiceLimits(**{field: value}))
+    assert caught.value.field == field
+
+
+def test_a_limit_that_cannot_be_is_named_by_its_flag() -> None:
+    done = loadcore("serve", "--port", "0", "--idle-timeout", "soon")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "--idle-timeout" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 # --- the end, whatever goes on
