@@ -51,8 +51,9 @@ bool Batcher::Lane::push(http::Ticket ticket, std::string_view user, std::string
   return first;
 }
 
-void Batcher::Lane::submit() {
-  if (pushed_.items.empty()) return;
+bool Batcher::Lane::submit() {
+  if (pushed_.items.empty()) return true;
+  if (more_has_come()) return false;
   bool wake = false;
   {
     const std::scoped_lock lock(batcher_.mutex_);
@@ -65,6 +66,20 @@ void Batcher::Lane::submit() {
   }
   pushed_.clear();
   if (wake) batcher_.submitted_.notify_one();
+  return true;
+}
+
+/// Whether to wait for others that are about to be pushed. A busy thread would otherwise submit a
+/// handful at a time, and the committing thread take its processor for every handful.
+bool Batcher::Lane::more_has_come() noexcept {
+  const std::size_t pushed_before = std::exchange(pushed_before_, pushed_.items.size());
+  if (pushed_before < pushed_.items.size()) {
+    const base::TimePoint now = base::now();
+    if (pushed_before == 0) gathering_since_ = now;
+    if (now - gathering_since_ < gather_max) return true;
+  }
+  pushed_before_ = 0;
+  return false;
 }
 
 const Batcher::Batch& Batcher::Lane::take_done() {

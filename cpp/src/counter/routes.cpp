@@ -205,7 +205,7 @@ void Routes::add_like(const http::Request& request, std::string_view user,
 
 void Routes::woken() {
   if (lane_ == nullptr) return;
-  lane_->submit();
+  if (!lane_->submit()) thread_.wake();  // and comes back here once it has looked for more
   const Batcher::Batch& done = lane_->take_done();
   TotalBody body;
   for (const Batcher::Item& item : done.items) {

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "loadcore/base/clock.hpp"
 #include "loadcore/counter/store.hpp"
 #include "loadcore/http/server.hpp"
 
@@ -75,23 +77,30 @@ class Batcher {
     bool full() noexcept;
     /// Keeps an addition for submit(). True for the first one since then.
     bool push(http::Ticket ticket, std::string_view user, std::string_view key);
-    /// Hands over what was pushed.
-    void submit();
+    /// Hands over what was pushed. False where it did not, since more has come since the last call:
+    /// call again once what has arrived meanwhile is pushed. Larger batches make the sync cheaper
+    /// for each, and nothing waits longer than gather_max for others.
+    bool submit();
     /// What was committed since the last call; valid until the next one.
     const Batch& take_done();
 
    private:
     friend class Batcher;
     explicit Lane(Batcher& batcher) noexcept : batcher_(batcher) {}
+    bool more_has_come() noexcept;
 
     Batcher& batcher_;
-    Batch pushed_;     // the server thread's
-    Batch taken_;      // the server thread's
+    Batch pushed_;  // the server thread's, as are the next three
+    std::size_t pushed_before_ = 0;
+    base::TimePoint gathering_since_{};
+    Batch taken_;
     Batch committed_;  // the committing thread's
     Batch submitted_;  // below: guarded by the batcher's mutex
     Batch done_;
     std::function<void()> wake_;
   };
+
+  static constexpr base::Duration gather_max = std::chrono::milliseconds(1);
 
   /// At most `waiting_max` additions wait at any time. `store` must outlive the batcher.
   Batcher(Store& store, std::size_t waiting_max);
