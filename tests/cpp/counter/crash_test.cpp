@@ -28,6 +28,13 @@ using History = std::function<void(Trial&)>;
 constexpr std::uint64_t every_byte_max = 320;
 constexpr std::uint64_t random_losses = 6;
 
+/// Of stops that each cost many starts, how many are passed over.
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t stride = 7;
+#else
+constexpr std::uint64_t stride = 1;
+#endif
+
 DurableOptions small_options() {
   DurableOptions options;
   options.users_max = 6;
@@ -163,6 +170,9 @@ void for_each_stop(const History& history,
 
 void every_loss_leaves_what_was_acknowledged(const History& history) {
   for_each_stop(history, [](Trial& trial, std::uint64_t stop) {
+    // The hundreds of writes to a snapshot that has no name yet are much alike.
+    const Step last = trial.disk().last_step();
+    if (last.operation == Operation::write && last.file == "snapshot.new" && stop % 16 != 0) return;
     for_each_loss(trial.disk(), stop * 1000,
                   [&](const PowerLoss& loss) { trial.recovered(trial.disk().after(loss)); });
   });
@@ -205,6 +215,7 @@ BOOST_AUTO_TEST_CASE(snapshots_survive_every_loss_of_power) {
 BOOST_AUTO_TEST_CASE(a_loss_of_power_while_recovering_changes_nothing) {
   for_each_stop(restarts, [](Trial& trial, std::uint64_t stop) {
     using Data = PowerLoss::Data;
+    if (stop % stride != 0) return;
     a_second_loss_changes_nothing(trial, {.data = Data::none});
     a_second_loss_changes_nothing(trial, {.data = Data::all, .names = ~std::uint64_t{0}});
     a_second_loss_changes_nothing(trial, {.data = Data::random, .names = stop, .seed = stop});

@@ -98,6 +98,7 @@ struct SimulatedDisk::State {
   std::vector<NameChange> unsynced;
   std::uint64_t order = 0;
   std::uint64_t operations = 0;
+  Step last_step;
   std::uint64_t process = 0;  // that is alive
   std::optional<std::uint64_t> last_operation;
   std::function<Fault(const Step&)> plan;
@@ -112,7 +113,10 @@ struct SimulatedDisk::State {
     {
       const std::scoped_lock lock(mutex);
       if (caller != process || is_stopped()) return {EIO, 0};
-      if (operation < Operation::open) step.number = ++operations;
+      if (operation < Operation::open) {
+        step.number = ++operations;
+        last_step = step;
+      }
       ask = plan;
     }
     if (!ask) return {};
@@ -367,6 +371,11 @@ std::uint64_t SimulatedDisk::unsynced_names() const {
 std::uint64_t SimulatedDisk::operations() const {
   const std::scoped_lock lock(state_->mutex);
   return state_->operations;
+}
+
+Step SimulatedDisk::last_step() const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->last_step;
 }
 
 void SimulatedDisk::stop_after(std::uint64_t operation) {

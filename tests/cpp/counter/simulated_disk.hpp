@@ -85,6 +85,8 @@ class SimulatedDisk {
 
   /// Operations so far that change something.
   std::uint64_t operations() const;
+  /// The last of them.
+  Step last_step() const;
   /// Everything after the operation of that number fails and changes nothing, until kill().
   void stop_after(std::uint64_t operation);
   bool stopped() const;
