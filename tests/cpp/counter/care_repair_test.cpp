@@ -273,35 +273,50 @@ BOOST_AUTO_TEST_CASE(users_of_a_lost_block_are_counted) {
 }
 
 BOOST_AUTO_TEST_CASE(a_gap_within_a_shard_of_many_blocks) {
-  // One shard for all: 30,000 users fill several blocks, of which one in the middle goes.
+  // One shard for all: 30,000 users fill several blocks, of which the first or one in the middle
+  // goes. The snapshot before has them all, and the log between the two is lost.
   SimulatedDisk disk;
-  const auto files_of = disk.open();
-  SnapshotWriter writer(*files_of);
-  SnapshotHeader header;
-  header.salt = 5;
-  header.created_unix_ms = begin_ms;
-  BOOST_TEST(writer.begin(header) == 0);
-  BOOST_TEST(writer.begin_shard(0, 9) == 0);
+  const auto keeper = disk.open();
   World world;
   world.frames.resize(9);
-  for (int i = 0; i < 30'000; ++i) {
-    const std::string user = "somebody-" + std::to_string(i);
-    BOOST_TEST(writer.user(user, i + 1) == 0);
-    world.truth[user] = i + 1;
-    world.frames[0][user] = i + 1;
-  }
-  BOOST_TEST(writer.finish(9, 9) == 0);
-  begin_segment(*files_of, 10, begin_ms);
+  const auto write = [&](std::uint64_t sequence, std::int64_t more) {
+    SnapshotWriter writer(*keeper);
+    SnapshotHeader header;
+    header.salt = sequence;
+    header.created_unix_ms = begin_ms;
+    int error = writer.begin(header) + writer.begin_shard(0, sequence);
+    for (int i = 0; i < 30'000; ++i) {
+      const std::string user = "somebody-" + std::to_string(i);
+      error += writer.user(user, i + more);
+      world.truth[user] = i + more;
+      world.frames[sequence == 5 ? 0 : 5][user] = sequence == 5 ? i + more : 1;
+    }
+    BOOST_TEST(error + writer.finish(sequence, sequence) == 0);
+  };
+  write(5, 1);
+  write(9, 2);
+  begin_segment(*keeper, 10, begin_ms);
   world.files = disk.files();
   BOOST_TEST(difference(recovered(world.files), world.truth) == "");
 
-  Files files = world.files;
-  files[snapshot_name(9)][300 * 1024] ^= 1;
-  const Repaired repair = repaired(files);
-  const Kept& kept = *repair.report.found.repair;
-  BOOST_TEST(kept.totals.users > 15'000U);
-  BOOST_TEST(kept.totals.users + *kept.users_gone_max == 30'000U);
-  expect_sound_repair(world, repair);
+  for (const std::size_t at : {std::size_t{100}, std::size_t{300 * 1024}}) {
+    Files files = world.files;
+    files[snapshot_name(9)][at] ^= 1;
+    const Repaired repair = repaired(files);
+    const Kept& kept = *repair.report.found.repair;
+    BOOST_TEST(kept.snapshots.size() == 2U);
+    BOOST_TEST(kept.totals.users == 30'000U);
+    BOOST_TEST(kept.users_short > 0U);
+    BOOST_TEST(kept.users_short < 15'000U);
+    expect_sound_repair(world, repair);
+
+    files.erase(snapshot_name(5));
+    const Repaired alone = repaired(files);
+    const Kept& rest = *alone.report.found.repair;
+    BOOST_TEST(rest.totals.users == 30'000U - kept.users_short);
+    BOOST_TEST(*rest.users_gone_max == kept.users_short);
+    expect_sound_repair(world, alone);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_torn_end_is_no_damage) {
