@@ -307,7 +307,7 @@ BOOST_AUTO_TEST_CASE(a_gap_within_a_shard_of_many_blocks) {
     BOOST_TEST(kept.snapshots.size() == 2U);
     BOOST_TEST(kept.totals.users == 30'000U);
     BOOST_TEST(kept.users_short > 0U);
-    BOOST_TEST(kept.users_short < 15'000U);
+    BOOST_TEST(kept.users_short < 20'000U);
     expect_sound_repair(world, repair);
 
     files.erase(snapshot_name(5));
