@@ -61,14 +61,16 @@ struct Thread {
     while (!lane.submit()) {
     }
   }
+  void wait() {
+    std::unique_lock lock(mutex);
+    woken.wait(lock, [this] { return wakes > 0; });
+    wakes = 0;
+  }
   /// What comes back, once there are that many.
   std::vector<Batcher::Item> take(std::size_t count) {
     std::vector<Batcher::Item> items;
     while (items.size() < count) {
-      std::unique_lock lock(mutex);
-      woken.wait(lock, [this] { return wakes > 0; });
-      wakes = 0;
-      lock.unlock();
+      wait();
       const auto& done = lane.take_done().items;
       items.insert(items.end(), done.begin(), done.end());
     }
@@ -107,8 +109,7 @@ BOOST_AUTO_TEST_CASE(texts_of_users_and_keys_come_back_too) {
   thread.push(1, "alice", "first");
   thread.push(2, "bob");
   thread.submit();
-  std::unique_lock lock(thread.mutex);
-  thread.woken.wait(lock, [&thread] { return thread.wakes > 0; });
+  thread.wait();
   const Batcher::Batch& done = thread.lane.take_done();
   BOOST_TEST(done.user(done.items.at(0)) == "alice");
   BOOST_TEST(done.key(done.items.at(0)) == "first");
