@@ -58,7 +58,7 @@ class Model(RuleBasedStateMachine):
     def start(self) -> None:
         data = ("--data", str(self.directory), "--snapshot-log-bytes", "300")
         options = (*data, "--durability", self.durability) if self.is_durable else ()
-        self.service = self.nursery.start("serve", "--port", "0", *options)
+        self.service = self.nursery.start("serve", "--port", "0", "--log", "off", *options)
         self.port = int(self.service.first_line()["url"].rpartition(":")[2])
         self.client = LikesClient(self.port)
         if not self.is_durable:

@@ -29,6 +29,7 @@ class Child:
     def __init__(self, nursery: Nursery, pid: int, stdout: int, stderr: int) -> None:
         self.pid = pid
         self.code: int | None = None  # once it was waited for; negative: the signal
+        self._said: str | None = None
         self._nursery = nursery
         self._stdout = os.fdopen(stdout)
         self._stderr = os.fdopen(stderr)
@@ -54,11 +55,13 @@ class Child:
         return self.code
 
     def close(self) -> str:
-        """What it said on stderr; kills it where it is still there."""
+        """What it said on stderr; kills it where it is still there. Safe to call twice."""
         if self.code is None:
             self.kill()
-        with self._stdout, self._stderr:
-            return self._stderr.read()
+        if self._said is None:
+            with self._stdout, self._stderr:
+                self._said = self._stderr.read()
+        return self._said
 
 
 class Nursery:
