@@ -13,7 +13,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 CXX_FILES = find cpp tests -name '*.[ch]pp' -print0
 
 .PHONY: help demo test check setup build build-demo lint format types test-unit test-py test-cpp \
-        asan tsan tidy fuzz test-install bench crash lock clean
+        asan tsan tidy fuzz test-install bench crash simulate lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,12 @@ tidy: setup ## clang-tidy over the C++ sources; unchanged files are not looked a
 crash: build ## kill -9 the service KILLS times under load (3000); SEED=N makes the same choices again
 	@LOADCORE_KILLS=$(or $(KILLS),3000) $(if $(SEED),LOADCORE_SEED=$(SEED)) \
 	  python -m pytest -q -s tests/crash
+
+simulate: setup ## HISTORIES (100000) of faults and losses of power on a simulated disk; SEED=N replays one
+	@cmake -S cpp --preset release >build/configure-release.log
+	@cmake --build build/release --target test_counter
+	@$(if $(SEED),LOADCORE_SEED=$(SEED)) LOADCORE_HISTORIES=$(or $(HISTORIES),100000) \
+	  build/release/tests/test_counter --run_test=random_histories --log_level=message
 
 bench: build ## loadcore against wrk, oha, hey, k6, Locust and nginx: the table in docs/benchmarks.md
 	@tests/bench/peers
