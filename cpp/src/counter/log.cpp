@@ -170,6 +170,7 @@ LogStats Log::stats() const {
 std::vector<Log::Source*> Log::sources() const {
   const std::scoped_lock lock(mutex_);
   std::vector<Source*> sources;
+  sources.reserve(sources_.size());
   for (Source& source : sources_) sources.push_back(&source);
   return sources;
 }

@@ -64,27 +64,17 @@ void LoggedHandler::notice(const http::Notice& notice) {
   });
 }
 
-/// Notes what becomes of the request that is being handled.
-class LoggedRequests::LoggedExchange final : public http::Exchange {
- public:
-  LoggedExchange(LoggedRequests& log, http::Exchange& outer) noexcept : log_(log), outer_(outer) {}
+http::Ticket LoggedRequests::LoggedExchange::defer() {
+  const http::Ticket ticket = outer_.defer();
+  if (log_.deferred_.size() <= ticket.slot) log_.deferred_.resize(ticket.slot + 1);
+  log_.deferred_[ticket.slot] = log_.now_;
+  return ticket;
+}
 
-  void count_as(std::uint8_t route) noexcept override { outer_.count_as(route); }
-  void answer(const http::Answer& answer) override {
-    outer_.answer(log_.with_id(answer, log_.now_));
-    log_.log(log_.now_, answer.status);
-  }
-  http::Ticket defer() override {
-    const http::Ticket ticket = outer_.defer();
-    if (log_.deferred_.size() <= ticket.slot) log_.deferred_.resize(ticket.slot + 1);
-    log_.deferred_[ticket.slot] = log_.now_;
-    return ticket;
-  }
-
- private:
-  LoggedRequests& log_;
-  http::Exchange& outer_;
-};
+void LoggedRequests::LoggedExchange::answer(const http::Answer& answer) {
+  outer_.answer(log_.with_id(answer, log_.now_));
+  log_.log(log_.now_, answer.status);
+}
 
 LoggedRequests::LoggedRequests(Log::Source& source, http::ServerThread& thread)
     : LoggedHandler(source), outer_(thread), next_id_(random_number()) {}

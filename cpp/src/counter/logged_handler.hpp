@@ -60,7 +60,19 @@ class LoggedRequests final : public LoggedHandler, private http::ServerThread {
     std::array<char, id_bytes_max> id;
   };
 
-  class LoggedExchange;
+  /// Notes what becomes of the request that is being handled.
+  class LoggedExchange final : public http::Exchange {
+   public:
+    LoggedExchange(LoggedRequests& log, http::Exchange& outer) noexcept
+        : log_(log), outer_(outer) {}
+    void count_as(std::uint8_t route) noexcept override { outer_.count_as(route); }
+    void answer(const http::Answer& answer) override;
+    http::Ticket defer() override;
+
+   private:
+    LoggedRequests& log_;
+    http::Exchange& outer_;
+  };
 
   bool answer(http::Ticket ticket, const http::Answer& answer) override;
   void wake() noexcept override { outer_.wake(); }
