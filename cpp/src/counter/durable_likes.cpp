@@ -210,6 +210,12 @@ class DurableLikes::Impl {
     }
     std::uint64_t keys_sequence = 0;
     if (const int error = write_keys(writer, keys_sequence); error != 0) return error;
+    if (options_.durability == Durability::os) {
+      // Its blocks hold frames of the segment under way, and must not outlive them: frames written
+      // in their place after a loss of power would be taken for those the blocks have already.
+      const std::scoped_lock lock(commit_mutex_);
+      if (const int error = journal_.sync(); error != 0) return error;
+    }
     return writer.finish(keys_sequence, upto);
   }
 

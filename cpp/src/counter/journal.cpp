@@ -28,10 +28,7 @@ int Journal::rotate(std::int64_t unix_ms) {
   if (segment_ != nullptr) {
     // Only the last segment may have an end that a loss of power takes away; and half a frame that
     // there was no room for, cut off again, may still be on the disk.
-    if (const int error = segment_->sync(); error != 0) {
-      give_up(error);
-      return error;
-    }
+    if (const int error = sync(); error != 0) return error;
   }
   SegmentHeader header;
   header.salt = random_number();
@@ -83,6 +80,13 @@ Journal::Appended Journal::append(FrameBuilder& builder, std::int64_t unix_ms) {
   segment_bytes_ += frame.size();
   ++next_sequence_;
   return Appended::kept;
+}
+
+int Journal::sync() noexcept {
+  if (failed_) return error_;
+  const int error = segment_->sync();
+  if (error != 0) give_up(error);
+  return error;
 }
 
 Journal::Appended Journal::give_up(int error) noexcept {

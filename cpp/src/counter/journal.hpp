@@ -30,6 +30,9 @@ class Journal {
   /// Finishes the frame that `builder` holds as the next one and writes it.
   Appended append(FrameBuilder& builder, std::int64_t unix_ms);
 
+  /// Makes what was appended survive a loss of power, whatever `sync` says; errno's value.
+  int sync() noexcept;
+
   /// Of the frame that append() will write next.
   std::uint64_t next_sequence() const noexcept { return next_sequence_; }
   std::uint64_t segment_bytes() const noexcept { return segment_bytes_; }
