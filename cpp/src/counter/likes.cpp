@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <limits>
+#include <string>
 
 #include "counter/random_key.hpp"
 #include "loadcore/base/assert.hpp"
@@ -137,13 +138,26 @@ std::int64_t Likes::get(std::string_view user) const { return find(user).value_o
 void Likes::read_shard(
     std::uint32_t shard,
     const std::function<void(std::string_view user, std::int64_t total)>& look) const {
-  const Shard& read = shards_[shard];
-  const std::lock_guard lock(read.mutex);
-  for (const Reference& reference : read.table) {
-    if (reference.place == 0) continue;
-    const std::uint64_t* const entry = read.entry(reference.place);
-    const char* const text = text_of(entry);
-    look({text + 1, static_cast<unsigned char>(text[0])}, static_cast<std::int64_t>(entry[0]));
+  // A copy, so that `look` may ask another store, or this one, without a lock in its way.
+  std::string copy;
+  {
+    const Shard& read = shards_[shard];
+    const std::lock_guard lock(read.mutex);
+    for (const Reference& reference : read.table) {
+      if (reference.place == 0) continue;
+      const std::uint64_t* const entry = read.entry(reference.place);
+      const char* const text = text_of(entry);
+      copy.append(reinterpret_cast<const char*>(entry), sizeof *entry);
+      copy.append(text, 1 + static_cast<unsigned char>(text[0]));
+    }
+  }
+  for (const char* at = copy.data(); at != copy.data() + copy.size();) {
+    std::int64_t total = 0;
+    std::memcpy(&total, at, sizeof total);
+    const char* const text = at + sizeof total;
+    const std::string_view user(text + 1, static_cast<unsigned char>(text[0]));
+    look(user, total);
+    at = user.data() + user.size();
   }
 }
 
