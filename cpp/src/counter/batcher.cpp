@@ -150,9 +150,6 @@ void Batcher::hand_back() {
     for (Item& item : lane.committed_.items) {
       item.outcome = addition->outcome;
       item.total = addition->total;
-      if (item.outcome == Outcome::replayed) bump(stats_.replayed);
-      if (item.outcome == Outcome::key_conflict) bump(stats_.conflicts);
-      if (item.outcome == Outcome::unavailable) bump(stats_.unavailable);
       ++addition;
     }
   }

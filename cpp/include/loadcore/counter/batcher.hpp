@@ -32,11 +32,8 @@ struct PowerCounts {
 
 /// Figures of the committing thread, for metrics.
 struct BatcherStats {
-  PowerCounts batch_sizes;                 ///< additions a batch
-  PowerCounts commit_us;                   ///< microseconds until a batch was safe
-  std::atomic<std::uint64_t> replayed{0};  ///< additions whose key was answered before
-  std::atomic<std::uint64_t> conflicts{0};
-  std::atomic<std::uint64_t> unavailable{0};
+  PowerCounts batch_sizes;                ///< additions a batch
+  PowerCounts commit_us;                  ///< microseconds until a batch was safe
   std::atomic<std::uint64_t> shed{0};     ///< additions turned away since the queue was full
   std::atomic<std::uint64_t> waiting{0};  ///< additions not yet answered
 };
