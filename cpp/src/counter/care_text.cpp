@@ -5,22 +5,13 @@
 #include <optional>
 #include <system_error>
 
+#include "counter/user_id.hpp"
 #include "loadcore/base/error.hpp"
-#include "loadcore/counter/store.hpp"
 
 namespace loadcore::counter {
 namespace {
 
 constexpr std::string_view blanks = " \t";
-
-bool is_user_id(std::string_view text) noexcept {
-  return !text.empty() && text.size() <= user_bytes_max &&
-         std::all_of(text.begin(), text.end(), [](char byte) {
-           return (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z') ||
-                  (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' || byte == '~' ||
-                  byte == '-';
-         });
-}
 
 /// One line's parts, taken off its front one by one.
 class Line {

@@ -7,22 +7,13 @@
 #include "counter/health.hpp"
 #include "counter/idempotency_key.hpp"
 #include "counter/openapi.hpp"
+#include "counter/user_id.hpp"
 
 namespace loadcore::counter {
 namespace {
 
 constexpr std::string_view prefix = "/v1/";
 constexpr std::string_view suffix = "/likes";
-
-constexpr std::array<bool, 256> user_bytes = [] {
-  std::array<bool, 256> table{};
-  constexpr std::string_view all =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~-";
-  for (const char byte : all) table[static_cast<unsigned char>(byte)] = true;
-  return table;
-}();
-
-bool is_user_byte(char byte) noexcept { return user_bytes[static_cast<unsigned char>(byte)]; }
 
 int hex_digit(char byte) noexcept {
   if (byte >= '0' && byte <= '9') return byte - '0';
