@@ -125,15 +125,21 @@ bool Batcher::gather() {
   std::unique_lock lock(mutex_);
   submitted_.wait(lock, [this] { return something_submitted_ || stopping_; });
   if (!std::exchange(something_submitted_, false)) return false;
-  for (Lane& lane : lanes_) std::swap(lane.committed_, lane.submitted_);
+  committing_.clear();
+  for (Lane& lane : lanes_) {
+    if (lane.submitted_.items.empty()) continue;
+    std::swap(lane.committed_, lane.submitted_);
+    committing_.push_back(&lane);
+  }
   return true;
 }
 
 void Batcher::commit() {
   additions_.clear();
-  for (Lane& lane : lanes_) {
-    for (const Item& item : lane.committed_.items) {
-      additions_.push_back({.user = lane.committed_.user(item), .key = lane.committed_.key(item)});
+  for (const Lane* lane : committing_) {
+    const Batch& batch = lane->committed_;
+    for (const Item& item : batch.items) {
+      additions_.push_back({.user = batch.user(item), .key = batch.key(item)});
     }
   }
   const base::TimePoint begin = base::now();
@@ -146,8 +152,8 @@ void Batcher::commit() {
 
 void Batcher::hand_back() {
   auto addition = additions_.cbegin();
-  for (Lane& lane : lanes_) {
-    for (Item& item : lane.committed_.items) {
+  for (Lane* lane : committing_) {
+    for (Item& item : lane->committed_.items) {
       item.outcome = addition->outcome;
       item.total = addition->total;
       ++addition;
@@ -155,15 +161,14 @@ void Batcher::hand_back() {
   }
   stats_.waiting.fetch_sub(additions_.size(), std::memory_order_relaxed);
   const std::scoped_lock lock(mutex_);
-  for (Lane& lane : lanes_) {
-    if (lane.committed_.items.empty()) continue;
-    if (lane.done_.items.empty()) {
-      std::swap(lane.done_, lane.committed_);
+  for (Lane* lane : committing_) {
+    if (lane->done_.items.empty()) {
+      std::swap(lane->done_, lane->committed_);
     } else {
-      append(lane.done_, lane.committed_);
+      append(lane->done_, lane->committed_);
     }
-    lane.committed_.clear();
-    if (lane.wake_) lane.wake_();
+    lane->committed_.clear();
+    if (lane->wake_) lane->wake_();
   }
 }
 

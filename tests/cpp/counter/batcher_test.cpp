@@ -227,4 +227,36 @@ BOOST_AUTO_TEST_CASE(threads_get_back_what_is_theirs) {
   BOOST_TEST(*all.rbegin() == 3 * rounds * at_once);
 }
 
+BOOST_AUTO_TEST_CASE(a_lane_is_opened_while_others_commit) {
+  constexpr std::size_t lanes = 200;
+  SlowStore store;
+  Batcher batcher(store, waiting_max);
+  std::atomic<bool> enough{false};
+  std::thread busy([&batcher, &enough] {
+    Thread thread(batcher);
+    for (std::uint32_t turn = 0; !enough; ++turn) {
+      thread.push(turn);
+      thread.submit();
+      if (thread.take(1).front().ticket.turn != turn) return;  // seen below: the total is short
+    }
+    thread.push(0, "last");
+    thread.submit();
+    thread.take(1);
+    batcher.close_lane(thread.lane);
+  });
+  store.begun.acquire();
+  for (std::uint32_t lane = 0; lane < lanes; ++lane) {
+    Thread thread(batcher);
+    thread.push(lane, "bob");
+    thread.submit();
+    const auto items = thread.take(1);
+    BOOST_TEST(items.front().total == lane + 1);
+    batcher.close_lane(thread.lane);
+  }
+  enough = true;
+  busy.join();
+  BOOST_TEST(store.get("bob") == lanes);
+  BOOST_TEST(store.get("last") == 1);
+}
+
 }  // namespace

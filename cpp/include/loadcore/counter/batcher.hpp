@@ -123,7 +123,10 @@ class Batcher {
   Store& store_;
   const std::size_t waiting_max_;
   BatcherStats stats_;
-  std::vector<Addition> additions_;  // the committing thread's
+  // The committing thread's: what is in the batch under way. It does not walk lanes_ without the
+  // mutex, since a lane may be opened at any time.
+  std::vector<Addition> additions_;
+  std::vector<Lane*> committing_;
 
   std::mutex mutex_;
   std::condition_variable submitted_;
