@@ -1,0 +1,314 @@
+"""What a scaling setup consists of, as frozen values: the group's limits, policies, alarms and
+scheduled actions. STACK.toml deploys them, POLICY.toml simulates them, and both are read into these.
+
+Times are in seconds. A name is what the file calls a thing; what it is called in the account is
+decided in loadcore_aws.stack.names. `faults()` yields what cannot be, all at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from loadcore_aws._faults import Fault, no_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Statistic: TypeAlias = str
+"""`Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p99` or `p99.9`."""
+
+MissingData: TypeAlias = Literal["missing", "ignore", "breaching", "notBreaching"]
+Comparison: TypeAlias = Literal[">=", ">", "<=", "<"]
+Adjustment: TypeAlias = Literal["change", "exact", "percent"]
+
+STATISTICS = ("Average", "Sum", "Minimum", "Maximum", "SampleCount")
+
+SHORTHANDS = (
+    "cpu",
+    "requests",
+    "requests_per_target",
+    "response_time",
+    "healthy_hosts",
+    "5xx",
+)
+"""Metrics of the stack itself: what `metric = "cpu"` and so on mean is in
+loadcore_aws.autoscaling.metrics, with the namespace, the name and the unit of each."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A CloudWatch metric by its full name, where a shorthand does not do."""
+
+    namespace: str
+    name: str
+    dimensions: dict[str, str] = field(default_factory=dict)
+    unit: str = ""
+
+    def faults(self) -> Iterator[Fault]:
+        for key in ("namespace", "name"):
+            if not getattr(self, key):
+                yield Fault((key,), "is empty; give the metric's, such as AWS/EC2")
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A CloudWatch alarm. It is in ALARM when `datapoints_to_alarm` (M) of the last
+    `evaluation_periods` (N) points compare to the threshold as said; M is N where it is 0.
+
+    `actions`, `ok_actions` and `no_data_actions` name policies of the same file, or `topic` for the
+    stack's SNS topic, or ARNs.
+    """
+
+    name: str
+    metric: str | Metric
+    threshold: float
+    comparison: Comparison = ">="
+    statistic: Statistic = "Average"
+    period_s: int = 60
+    evaluation_periods: int = 1
+    datapoints_to_alarm: int = 0
+    missing_data: MissingData = "missing"
+    low_samples: Literal["evaluate", "ignore"] = "evaluate"
+    actions: tuple[str, ...] = ()
+    ok_actions: tuple[str, ...] = ()
+    no_data_actions: tuple[str, ...] = ()
+    description: str = ""
+
+    @property
+    def m(self) -> int:
+        return self.datapoints_to_alarm or self.evaluation_periods
+
+    def faults(self) -> Iterator[Fault]:
+        yield from no_name(self.name)
+        if isinstance(self.metric, str) and self.metric not in SHORTHANDS:
+            known = ", ".join(SHORTHANDS)
+            yield Fault(("metric",), f"is {self.metric!r}; take one of {known}, or give a table "
+                                     "with namespace, name and dimensions")  # fmt: skip
+        if self.period_s not in (10, 20, 30) and (self.period_s < 60 or self.period_s % 60):
+            yield Fault(("period_s",), f"is {self.period_s}; it is 10, 20, 30 or a multiple of 60")
+        if self.evaluation_periods < 1:
+            yield Fault(("evaluation_periods",), "must be 1 or more")
+        elif not 0 <= self.datapoints_to_alarm <= self.evaluation_periods:
+            yield Fault(
+                ("datapoints_to_alarm",),
+                f"must be from 1 to evaluation_periods, {self.evaluation_periods}",
+            )
+        if self.evaluation_periods * self.period_s > 86_400:
+            yield Fault(
+                ("evaluation_periods",), "times period_s is more than a day, which is the most"
+            )
+        if self.statistic not in STATISTICS and not _is_percentile(self.statistic):
+            known = ", ".join(STATISTICS)
+            yield Fault(("statistic",), f"is {self.statistic!r}; take {known} or p99 and the like")
+
+
+@dataclass(frozen=True)
+class Simple:
+    """One adjustment when its alarm breaches, then none before the activity and the cooldown are
+    over. `cooldown_s` None: the group's."""
+
+    name: str
+    adjust: int
+    by: Adjustment = "change"
+    cooldown_s: int | None = None
+    min_magnitude: int = 0
+    kind: Literal["simple"] = "simple"
+
+    def faults(self) -> Iterator[Fault]:
+        yield from no_name(self.name)
+        yield from _adjustment_faults(self.by, self.adjust, self.min_magnitude, ("adjust",))
+        if self.cooldown_s is not None and self.cooldown_s < 0:
+            yield Fault(("cooldown_s",), "must be 0 or more")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to do while metric − threshold lies within the bounds; None is unbounded."""
+
+    adjust: int
+    lower: float | None = None
+    upper: float | None = None
+
+
+@dataclass(frozen=True)
+class StepPolicy:
+    """Answers every breach at once, by how far the metric is past the threshold. `warmup_s` None:
+    the group's."""
+
+    name: str
+    steps: tuple[Step, ...]
+    by: Adjustment = "change"
+    min_magnitude: int = 0
+    warmup_s: int | None = None
+    statistic: Literal["Average", "Minimum", "Maximum"] = "Average"
+    kind: Literal["step"] = "step"
+
+    def faults(self) -> Iterator[Fault]:
+        yield from no_name(self.name)
+        for index, step in enumerate(self.steps):
+            yield from _adjustment_faults(
+                self.by, step.adjust, self.min_magnitude, ("steps", index, "adjust")
+            )
+        yield from _step_faults(self.steps)
+        if self.warmup_s is not None and self.warmup_s < 0:
+            yield Fault(("warmup_s",), "must be 0 or more")
+
+
+@dataclass(frozen=True)
+class TargetTracking:
+    """Keeps a metric near `target`: `cpu` in percent, `requests_per_target` in requests a minute."""
+
+    name: str
+    target: float
+    metric: Literal["cpu", "requests_per_target"] | Metric = "cpu"
+    statistic: Statistic = "Average"
+    scale_in: bool = True
+    warmup_s: int | None = None
+    kind: Literal["target"] = "target"
+
+    def faults(self) -> Iterator[Fault]:
+        yield from no_name(self.name)
+        if self.target <= 0:
+            yield Fault(("target",), "must be above 0")
+        if self.metric == "cpu" and self.target > 100:
+            yield Fault(("target",), "is a CPU share above 100 %, which is never reached")
+
+
+Policy: TypeAlias = Simple | StepPolicy | TargetTracking
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Sets limits or capacity at a time: once at `at` (ISO 8601 with a zone), or whenever `cron`
+    (five fields, as Auto Scaling takes them) says so in `time_zone`."""
+
+    name: str
+    cron: str = ""
+    at: str = ""
+    time_zone: str = ""
+    min: int | None = None
+    max: int | None = None
+    desired: int | None = None
+
+    def faults(self) -> Iterator[Fault]:
+        yield from no_name(self.name)
+        if bool(self.cron) == bool(self.at):
+            yield Fault(("cron",), "give either cron or at")
+        if self.min is None and self.max is None and self.desired is None:
+            yield Fault(("desired",), "give at least one of min, max and desired")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The Auto Scaling group's own settings. `desired` None: min, and what policies make of it."""
+
+    min: int = 1
+    max: int = 1
+    desired: int | None = None
+    cooldown_s: int = 300
+    warmup_s: int | None = None
+    """default instance warm-up; None: none is set, and health_check_grace_s does not stand in"""
+    health_check_grace_s: int = 120
+    drain_s: int = 60
+    """lifecycle hook at termination: how long an instance may take to drain; 0: no hook"""
+    min_healthy_percent: int = 90
+    max_healthy_percent: int = 120
+
+    def faults(self) -> Iterator[Fault]:
+        if self.min < 0:
+            yield Fault(("min",), "must be 0 or more")
+        if self.max < self.min:
+            yield Fault(("max",), f"is {self.max}, below min, {self.min}")
+        elif self.desired is not None and not self.min <= self.desired <= self.max:
+            yield Fault(("desired",), f"must be from min to max, {self.min} to {self.max}")
+        for key in ("cooldown_s", "health_check_grace_s"):
+            if getattr(self, key) < 0:
+                yield Fault((key,), "must be 0 or more")
+        if self.warmup_s is not None and self.warmup_s < 0:
+            yield Fault(("warmup_s",), "must be 0 or more")
+        if self.drain_s != 0 and not 30 <= self.drain_s <= 7200:
+            yield Fault(("drain_s",), "must be 0 (no hook) or from 30 to 7200")
+        low, high = self.min_healthy_percent, self.max_healthy_percent
+        if not 0 <= low <= 100:
+            yield Fault(("min_healthy_percent",), "must be from 0 to 100")
+        elif not max(100, low) <= high <= min(200, low + 100):
+            yield Fault(
+                ("max_healthy_percent",),
+                "must be from 100 to 200 and at most 100 above min_healthy_percent",
+            )
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """All that decides how many instances there are."""
+
+    group: Group = Group()
+    policy: tuple[Policy, ...] = ()
+    alarm: tuple[Alarm, ...] = ()
+    schedule: tuple[Schedule, ...] = ()
+
+    def faults(self) -> Iterator[Fault]:
+        """What does not fit together; each part's own faults are its own."""
+        for key in ("policy", "alarm", "schedule"):
+            yield from _doubles(key, [part.name for part in getattr(self, key)])
+        callable_policies = {p.name for p in self.policy if not isinstance(p, TargetTracking)}
+        used = set()
+        for index, alarm in enumerate(self.alarm):
+            for key in ("actions", "ok_actions", "no_data_actions"):
+                for action in getattr(alarm, key):
+                    used.add(action)
+                    if action in callable_policies or action == "topic":
+                        continue
+                    if not action.startswith("arn:"):
+                        yield Fault(
+                            ("alarm", index, key),
+                            f"names {action!r}, which is no simple or step policy of this file, "
+                            "not topic and no ARN",
+                        )
+        for index, policy in enumerate(self.policy):
+            if policy.name in callable_policies - used:
+                yield Fault(("policy", index, "name"), f"{policy.name!r} is no alarm's action: "
+                            "name it in one, or leave the policy out")  # fmt: skip
+
+
+def _is_percentile(statistic: str) -> bool:
+    try:
+        return statistic.startswith("p") and 0 <= float(statistic[1:]) <= 100
+    except ValueError:
+        return False
+
+
+def _doubles(key: str, names: list[str]) -> Iterator[Fault]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Fault((key, index, "name"), f"{name!r} is there twice; names must differ")
+
+
+def _adjustment_faults(
+    by: Adjustment, adjust: int, min_magnitude: int, where: tuple[str | int, ...]
+) -> Iterator[Fault]:
+    if by == "exact" and adjust < 0:
+        yield Fault(where, "must be 0 or more where by is exact")
+    if min_magnitude and by != "percent":
+        yield Fault(("min_magnitude",), "applies only where by is percent")
+    if min_magnitude < 0:
+        yield Fault(("min_magnitude",), "must be 0 or more")
+
+
+def _step_faults(steps: tuple[Step, ...]) -> Iterator[Fault]:
+    """As PutScalingPolicy demands: no gap, no overlap, at most one open end on each side."""
+    if not steps:
+        yield Fault(("steps",), "is empty; give at least one")
+        return
+    low, high = float("-inf"), float("inf")
+    spans = sorted(
+        (low if s.lower is None else s.lower, high if s.upper is None else s.upper) for s in steps
+    )
+    for lower, upper in spans:
+        if not lower < upper:
+            yield Fault(("steps",), f"have one from {lower:g} to {upper:g}, which is empty")
+    for (_, upper), (lower, _) in zip(spans, spans[1:], strict=False):
+        if upper != lower:
+            word = "overlap" if lower < upper else "leave a gap"
+            yield Fault(("steps",), f"{word} between {upper:g} and {lower:g}")
