@@ -1,5 +1,5 @@
 """What a scaling setup consists of, as frozen values: the group's limits, policies, alarms and
-scheduled actions. STACK.toml deploys them, POLICY.toml simulates them, and both are read into these.
+scheduled actions. STACK.toml deploys them, POLICY.toml simulates them; both are read into these.
 
 Times are in seconds. A name is what the file calls a thing; what it is called in the account is
 decided in loadcore_aws.stack.names. `faults()` yields what cannot be, all at once.
@@ -8,6 +8,7 @@ decided in loadcore_aws.stack.names. `faults()` yields what cannot be, all at on
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from loadcore_aws._faults import Fault, no_name
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Statistic: TypeAlias = str
-"""`Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p99` or `p99.9`."""
+"""`Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p99`."""
 
 MissingData: TypeAlias = Literal["missing", "ignore", "breaching", "notBreaching"]
 Comparison: TypeAlias = Literal[">=", ">", "<=", "<"]
@@ -124,7 +125,7 @@ class Simple:
 
 @dataclass(frozen=True)
 class Step:
-    """What to do while metric − threshold lies within the bounds; None is unbounded."""
+    """What to do while metric minus threshold lies within the bounds; None is unbounded."""
 
     adjust: int
     lower: float | None = None
@@ -157,7 +158,7 @@ class StepPolicy:
 
 @dataclass(frozen=True)
 class TargetTracking:
-    """Keeps a metric near `target`: `cpu` in percent, `requests_per_target` in requests a minute."""
+    """Keeps a metric near `target`: `cpu` in percent, `requests_per_target` a minute."""
 
     name: str
     target: float
@@ -308,7 +309,7 @@ def _step_faults(steps: tuple[Step, ...]) -> Iterator[Fault]:
     for lower, upper in spans:
         if not lower < upper:
             yield Fault(("steps",), f"have one from {lower:g} to {upper:g}, which is empty")
-    for (_, upper), (lower, _) in zip(spans, spans[1:], strict=False):
+    for (_, upper), (lower, _) in pairwise(spans):
         if upper != lower:
             word = "overlap" if lower < upper else "leave a gap"
             yield Fault(("steps",), f"{word} between {upper:g} and {lower:g}")
