@@ -249,7 +249,7 @@ class Scaling:
     alarm: tuple[Alarm, ...] = ()
     schedule: tuple[Schedule, ...] = ()
 
-    def faults(self) -> Iterator[Fault]:
+    def combined_faults(self) -> Iterator[Fault]:
         """What does not fit together; each part's own faults are its own."""
         for key in ("policy", "alarm", "schedule"):
             yield from _doubles(key, [part.name for part in getattr(self, key)])

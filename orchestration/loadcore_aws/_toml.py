@@ -1,0 +1,231 @@
+"""TOML files into frozen dataclasses, with every fault of a file told at once, and its line.
+
+The dataclasses say what is allowed: a key that is no field, a value of another type or outside a
+Literal is a fault, and so is whatever their `faults()` and `combined_faults()`
+yield, of which the second, about what does not fit together, waits until every part can be read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import sys
+import types
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import loadcore as lc
+from loadcore_aws._faults import Fault, SpecError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Where = tuple[str | int, ...]
+T = TypeVar("T")
+
+BAD: Any = object()  # in place of a value that could not be read; its fault is noted
+
+HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
+KEY = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_.-]+))\s*=""")
+
+
+def read(cls: type[T], path: str | Path, *, ignore: frozenset[str] = frozenset()) -> T:
+    """The file at `path` as a `cls`; top-level keys in `ignore` are passed over.
+
+    Raises SpecError with all that is wrong in it, lc.PlanError where it cannot be read at all.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise lc.PlanError(str(path), f"cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise lc.PlanError(str(path), "is not UTF-8 text; TOML must be") from None
+    return parse(cls, text, source=str(path), ignore=ignore)
+
+
+def parse(
+    cls: type[T], text: str, *, source: str = "file", ignore: frozenset[str] = frozenset()
+) -> T:
+    """As read(), of a text; `source` is what faults are said of."""
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise lc.PlanError(source, f"is not valid TOML: {error}") from None
+    reading = Reading()
+    value = reading.table(cls, {k: v for k, v in table.items() if k not in ignore}, ())
+    if reading.faults:
+        lines = line_numbers(text)
+        raise SpecError(source, [_with_line(fault, lines) for fault in reading.faults])
+    assert isinstance(value, cls)
+    return value
+
+
+def check(value: Any, source: str) -> None:
+    """Raises SpecError with all faults of a value made in Python, to any depth."""
+    faults = list(faults_of(value))
+    if faults:
+        raise SpecError(source, faults)
+
+
+def faults_of(value: Any) -> Iterator[Fault]:
+    if dataclasses.is_dataclass(value):
+        for part in dataclasses.fields(value):
+            for fault in faults_of(getattr(value, part.name)):
+                yield fault.under(part.name)
+        if hasattr(value, "faults"):
+            yield from value.faults()
+        if hasattr(value, "combined_faults"):
+            yield from value.combined_faults()
+    elif isinstance(value, tuple):
+        for index, element in enumerate(value):
+            for fault in faults_of(element):
+                yield fault.under(index)
+
+
+class Reading:
+    """One reading of a file: what was wrong so far."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def table(self, cls: type, table: dict[str, Any], where: Where) -> Any:
+        """An instance of `cls` from what is sound in the table; BAD where that does not do."""
+        before = len(self.faults)
+        hints = get_type_hints(cls)
+        fields = {field.name: field for field in dataclasses.fields(cls)}
+        given = {}
+        for key, raw in table.items():
+            if key in fields:
+                given[key] = self.value(hints[key], raw, (*where, key))
+            else:
+                near = difflib.get_close_matches(key, fields, 1)
+                hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(fields)}"
+                self._fault((*where, key), f"is not known here{hint}")
+        required = {name for name, field in fields.items() if _has_no_default(field)}
+        for name in sorted(required - given.keys()):
+            self._fault((*where, name), "is missing")
+        sound = {key: value for key, value in given.items() if value is not BAD}
+        if required - sound.keys():
+            return BAD
+        clean = len(self.faults) == before
+        value = cls(**sound)
+        self._own_faults(value, where, combined=clean)
+        return value
+
+    def _own_faults(self, value: Any, where: Where, *, combined: bool) -> None:
+        """What fits together is asked only where every part could be read."""
+        if hasattr(value, "faults"):
+            self.faults += [fault.under(*where) for fault in value.faults()]
+        if combined and hasattr(value, "combined_faults"):
+            self.faults += [fault.under(*where) for fault in value.combined_faults()]
+
+    def value(self, hint: Any, raw: Any, where: Where) -> Any:
+        origin, arguments = get_origin(hint), get_args(hint)
+        if origin in (Union, types.UnionType):
+            return self._union(arguments, raw, where)
+        if origin is Literal:
+            if raw not in arguments:
+                known = ", ".join(repr(choice) for choice in arguments)
+                return self._fault(where, f"is {raw!r}; take one of {known}")
+            return raw
+        if origin is tuple:
+            if not isinstance(raw, list):
+                return self._fault(where, f"is {raw!r}; give a list")
+            values = [self.value(arguments[0], each, (*where, i)) for i, each in enumerate(raw)]
+            return tuple(value for value in values if value is not BAD)
+        if origin is dict:
+            if not isinstance(raw, dict):
+                return self._fault(where, f"is {raw!r}; give a table")
+            pairs = {
+                key: self.value(arguments[1], each, (*where, key)) for key, each in raw.items()
+            }
+            return {key: value for key, value in pairs.items() if value is not BAD}
+        if dataclasses.is_dataclass(hint):
+            if not isinstance(raw, dict):
+                return self._fault(where, f"is {raw!r}; give a table")
+            return self.table(hint, raw, where)  # type: ignore[arg-type]
+        return self._scalar(hint, raw, where)
+
+    def _scalar(self, hint: type, raw: Any, where: Where) -> Any:
+        if hint is float and isinstance(raw, int) and not isinstance(raw, bool):
+            return float(raw)
+        if not isinstance(raw, hint) or (isinstance(raw, bool) and hint is not bool):
+            words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+            return self._fault(where, f"is {raw!r}; give {words.get(hint, hint.__name__)}")
+        return raw
+
+    def _union(self, choices: tuple[Any, ...], raw: Any, where: Where) -> Any:
+        """A table is told by its `kind`, else the first choice that fits is taken."""
+        tables = [choice for choice in choices if dataclasses.is_dataclass(choice)]
+        if isinstance(raw, dict) and tables:
+            if len(tables) == 1:
+                return self.value(tables[0], raw, where)
+            kinds = {get_args(get_type_hints(each)["kind"])[0]: each for each in tables}
+            kind = raw.get("kind")
+            if kind not in kinds:
+                known = ", ".join(kinds)
+                said = f"is {kind!r}; take" if kind else "is missing; take"
+                return self._fault((*where, "kind"), f"{said} one of {known}")
+            return self.value(kinds[kind], raw, where)
+        plain = [choice for choice in choices if choice not in (*tables, type(None))]
+        sentences = []
+        for choice in plain:
+            attempt = Reading()
+            value = attempt.value(choice, raw, where)
+            if not attempt.faults:
+                return value
+            sentences.append(attempt.faults[0].sentence)
+        return self._fault(where, sentences[0] if sentences else f"is {raw!r}; give a table")
+
+    def _fault(self, where: Where, sentence: str) -> Any:
+        self.faults.append(Fault(where, sentence))
+        return BAD
+
+
+def _has_no_default(field: dataclasses.Field[Any]) -> bool:
+    return field.default is field.default_factory is dataclasses.MISSING
+
+
+def line_numbers(text: str) -> dict[Where, int]:
+    """The line of each table header and each key that begins a line; keys of inline tables have
+    none of their own. Lines inside multi-line texts that look like keys may add harmless entries.
+    """
+    lines: dict[Where, int] = {}
+    counts: dict[Where, int] = {}
+    table: Where = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if match := HEADER.match(line):
+            table = _header(match, counts)
+            lines.setdefault(table, number)
+        elif match := KEY.match(line):
+            quoted = match[1] or match[2]
+            names = (quoted,) if quoted else tuple(match[3].split("."))
+            lines.setdefault((*table, *names), number)
+    return lines
+
+
+def _header(match: re.Match[str], counts: dict[Where, int]) -> Where:
+    """The way to a table: [[policy]] counts on, and [policy.x] lies in the last one."""
+    where: Where = ()
+    names = [name.strip().strip("\"'") for name in match[2].split(".")]
+    for index, name in enumerate(names):
+        where = (*where, name)
+        if match[1] == "[[" and index == len(names) - 1:
+            counts[where] = counts.get(where, -1) + 1
+        if where in counts:
+            where = (*where, counts[where])
+    return where
+
+
+def _with_line(fault: Fault, lines: dict[Where, int]) -> Fault:
+    """The line of the setting, or of the nearest table around it."""
+    for end in range(len(fault.where), 0, -1):
+        if line := lines.get(fault.where[:end]):
+            return dataclasses.replace(fault, line=line)
+    return fault
