@@ -29,6 +29,8 @@ class Session:
     What is left out comes from where the AWS command line takes it: environment variables
     (AWS_PROFILE, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL), ~/.aws, the instance's role.
 
+    `attempts_max` 1 leaves every repetition to the caller, who knows what may be repeated.
+
     Raises loadcore.PlanError for a profile that does not exist.
     """
 
@@ -38,6 +40,7 @@ class Session:
         region: str | None = None,
         profile: str | None = None,
         endpoint_url: str | None = None,
+        attempts_max: int = ATTEMPTS_MAX,
     ) -> None:
         try:
             self._session = boto3.Session(region_name=region, profile_name=profile)
@@ -50,7 +53,7 @@ class Session:
         self._config = Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=READ_TIMEOUT_S,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS_MAX},
+            retries={"mode": "standard", "total_max_attempts": attempts_max},
             user_agent_extra=f"loadcore/{lc.__version__}",
         )
 

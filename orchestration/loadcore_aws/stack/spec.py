@@ -357,8 +357,7 @@ class Stack:
 
 
 def read(path: str | Path) -> Stack:
-    """The stack of a file; the paths in it, relative to its folder, are made so that they lead there
-    from here.
+    """The stack of a file; the paths in it are relative to its folder.
 
     Raises lc.PlanError with all that is wrong in the file, each with its line.
     """

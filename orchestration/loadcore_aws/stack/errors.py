@@ -1,0 +1,157 @@
+"""What an error of AWS means for the step that met it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from botocore import exceptions as botocore_exceptions
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+    NoCredentialsError,
+    TokenRetrievalError,
+)
+
+import loadcore as lc
+
+
+class Meaning(Enum):
+    THROTTLED = "refused for now; nothing happened"
+    UNKNOWN = "no answer: it may have happened or not"
+    NOT_YET = "something just made is not visible everywhere yet"
+    IN_USE = "something else still uses it"
+    GONE = "it does not exist"
+    REFUSED = "it will be refused again"
+
+
+THROTTLED = {
+    "Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled",
+    "RequestThrottledException", "RequestLimitExceeded", "TooManyRequestsException",
+    "TooManyRequests", "SlowDown", "PriorRequestNotComplete", "BandwidthLimitExceeded",
+    "ProvisionedThroughputExceededException", "TransactionInProgressException",
+    "EC2ThrottledException",
+    "Client.RequestLimitExceeded", "ResourceContention", "ScalingActivityInProgress",
+    "OperationAborted", "ConcurrentModification", "ConcurrentModificationException",
+    "ConcurrentUpdateException", "IncorrectState", "ResourceConflictException",
+}  # fmt: skip
+UNKNOWN = {
+    "InternalError", "InternalFailure", "InternalServerError", "InternalServiceError",
+    "ServiceUnavailable", "ServiceUnavailableException", "Unavailable", "RequestTimeout",
+    "RequestTimeoutException", "ServiceException", "ServerException",
+}  # fmt: skip
+IN_USE = {
+    "DependencyViolation", "DeleteConflict", "ResourceInUse", "ResourceInUseException",
+    "ResourceInUseFault", "BucketNotEmpty", "ScalingActivityInProgressFault",
+    "InvalidIPAddress.InUse",
+    "ClusterContainsServicesException", "ClusterContainsTasksException",
+    "InvalidDBSubnetGroupStateFault", "InvalidDBInstanceState", "InvalidGroup.InUse",
+    "OperationNotPermitted", "AuthFailure.InUse",
+}  # fmt: skip
+EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
+UNKNOWN_CALLER = {
+    "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "SignatureDoesNotMatch",
+    "InvalidAccessKeyId", "IncompleteSignature",
+}  # fmt: skip
+DENIED = {
+    "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError",
+    "AuthorizationErrorException", "403",
+}  # fmt: skip
+
+
+def code_of(error: BaseException) -> str:
+    """AWS's code, such as DependencyViolation; empty for what is no answer of AWS."""
+    return str(error.response["Error"].get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def message_of(error: BaseException) -> str:
+    if isinstance(error, ClientError):
+        return str(error.response["Error"].get("Message", "") or code_of(error))
+    return str(error)
+
+
+def meaning(error: BaseException) -> Meaning:
+    if isinstance(error, (botocore_exceptions.ConnectionError, HTTPClientError)):
+        return Meaning.UNKNOWN
+    if not isinstance(error, ClientError):
+        return Meaning.REFUSED
+    code = code_of(error)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in THROTTLED or status == 429:
+        return Meaning.THROTTLED
+    if code in IN_USE:
+        return Meaning.IN_USE
+    if code in UNKNOWN or status >= 500:
+        return Meaning.UNKNOWN
+    if _is_not_yet(code, message_of(error)):
+        return Meaning.NOT_YET
+    if _is_gone(code):
+        return Meaning.GONE
+    return Meaning.REFUSED
+
+
+def _is_not_yet(code: str, message: str) -> bool:
+    """Identity and Access Management is eventually consistent; services say so in their own words
+    when a role or profile that was just made is named ("Troubleshooting IAM", AWS IAM User Guide).
+    """
+    lowered = message.lower()
+    if "instance profile" in lowered or "iaminstanceprofile" in lowered:
+        return code in {"InvalidParameterValue", "ValidationError", "InvalidParameterCombination"}
+    cannot_assume = "cannot be assumed" in lowered or "unable to assume" in lowered
+    return cannot_assume or ("service linked role" in lowered and "not ready" in lowered)
+
+
+def _is_gone(code: str) -> bool:
+    return (
+        code.endswith((".NotFound", "NotFoundException", "NotFoundFault", ".Malformed", "NotFound"))
+        or code.startswith("NoSuch")
+        or code in {"404", "ResourceNotFound", "ClusterNotFoundException", "NotFoundException"}
+    )
+
+
+def explained(error: BaseException, doing: str) -> lc.LoadcoreError:
+    """One sentence with the remedy, for an error that stays."""
+    if isinstance(error, lc.LoadcoreError):
+        return error
+    code, message = code_of(error), " ".join(message_of(error).split())
+    if isinstance(error, (NoCredentialsError, CredentialRetrievalError, TokenRetrievalError)):
+        return lc.RunError(f"AWS credentials could not be had: {message}; run  aws configure  or "
+                           "sign in again")  # fmt: skip
+    if code in EXPIRED:
+        return lc.RunError("the AWS credentials have expired; sign in again and repeat the command")
+    if code in UNKNOWN_CALLER:
+        return lc.RunError(f"AWS does not know these credentials ({code}); check AWS_PROFILE, "
+                           "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")  # fmt: skip
+    if code in DENIED:
+        return lc.RunError(f"{doing}: not allowed for these credentials: {message}; ask for that "
+                           "permission and repeat the command")  # fmt: skip
+    if _is_quota(code):
+        return lc.RunError(f"{doing}: a quota of the account is reached ({code}): {message}; raise "
+                           "it in Service Quotas or remove what is not needed, then repeat the "
+                           "command")  # fmt: skip
+    if _is_taken(code):
+        return lc.RunError(f"{doing}: the name is taken by something that is not of this stack "
+                           f"({code}): {message}; give the stack another name")  # fmt: skip
+    if isinstance(error, (botocore_exceptions.ConnectionError, HTTPClientError)):
+        return lc.RunError(f"{doing}: AWS does not answer: {message}; check the network and the "
+                           "region, then repeat the command")  # fmt: skip
+    if isinstance(error, (ClientError, BotoCoreError)):
+        return lc.RunError(f"{doing}: AWS refused it ({code or type(error).__name__}): {message}")
+    return lc.RunError(f"{doing}: {type(error).__name__}: {message}")
+
+
+def _is_quota(code: str) -> bool:
+    return code.endswith(("LimitExceeded", "QuotaExceeded", "LimitExceededException",
+                          "QuotaExceededException", "QuotaExceededFault")) or code in {
+        "LimitExceeded", "TooManyLoadBalancers", "TooManyTargetGroups", "TooManyBuckets",
+        "InsufficientInstanceCapacity", "MaxSpotInstanceCountExceeded", "InstanceQuotaExceeded",
+        "StorageQuotaExceeded",
+    }  # fmt: skip
+
+
+def _is_taken(code: str) -> bool:
+    return "AlreadyExist" in code or code in {
+        "BucketAlreadyOwnedByYou", "DuplicateLoadBalancerName", "DuplicateTargetGroupName",
+        "InvalidGroup.Duplicate", "EntityAlreadyExists",
+    }  # fmt: skip
