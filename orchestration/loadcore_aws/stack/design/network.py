@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from loadcore_aws.stack.resource import Ref, Resource
@@ -18,21 +19,21 @@ def vpc(stack: Stack, facts: Facts) -> str | Ref:
     return Ref("vpc.main") if stack.network.kind == "own" else facts.default_vpc
 
 
-def public_subnets(stack: Stack, facts: Facts) -> list[str | Ref]:
+def public_subnets(stack: Stack, facts: Facts) -> Sequence[str | Ref]:
     """For balancers; two or more, in different zones."""
     if stack.network.kind == "own":
         return [Ref(f"subnet.public-{zone}") for zone in ZONES]
     return sorted(facts.default_subnets)
 
 
-def instance_subnets(stack: Stack, facts: Facts) -> list[str | Ref]:
+def instance_subnets(stack: Stack, facts: Facts) -> Sequence[str | Ref]:
     """Private ones where these have a way out."""
     if stack.network.nat:
         return private_subnets(stack, facts)
     return public_subnets(stack, facts)
 
 
-def private_subnets(stack: Stack, facts: Facts) -> list[str | Ref]:
+def private_subnets(stack: Stack, facts: Facts) -> Sequence[str | Ref]:
     """For databases, which need no way out; the default network's are all public."""
     if stack.network.kind == "own":
         return [Ref(f"subnet.private-{zone}") for zone in ZONES]
