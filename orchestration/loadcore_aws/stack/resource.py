@@ -98,6 +98,8 @@ class Kind(ABC):
     """settings that AWS does not give back, which are not compared"""
     holds_data: ClassVar[bool] = False
     """a replacement would lose data, so there is none"""
+    tagged: ClassVar[bool] = True
+    """false for what AWS keeps no tags of: it is found through its parent"""
     ready_within_s: ClassVar[float] = 60.0
     gone_within_s: ClassVar[float] = 120.0
 

@@ -1,0 +1,26 @@
+"""Every kind of resource there is, in the order in which they can be made; removal goes the other
+way. Kinds of one rank do not need each other."""
+
+from __future__ import annotations
+
+from loadcore_aws.stack.kinds import network
+from loadcore_aws.stack.resource import Kind
+
+RANKS: tuple[tuple[str, ...], ...] = (
+    ("vpc", "bucket", "log_group", "topic", "table", "role", "repository", "cluster", "elastic_ip"),
+    ("internet_gateway", "subnet", "security_group", "package", "instance_profile", "subscription"),
+    ("nat_gateway", "db_subnet_group"),
+    ("route_table",),
+    ("load_balancer", "target_group", "database", "task_definition", "function", "image"),
+    ("listener", "launch_template", "timer"),
+    ("auto_scaling_group", "container_service"),
+    ("lifecycle_hook", "group_notification", "scaling_policy", "scheduled_action"),
+    ("scalable_target",),
+    ("container_policy", "container_schedule"),
+    ("alarm",),
+)
+
+_MODULES = (network,)
+
+BY_NAME: dict[str, Kind] = {kind.name: kind for module in _MODULES for kind in module.KINDS}
+KINDS: tuple[Kind, ...] = tuple(BY_NAME[name] for rank in RANKS for name in rank if name in BY_NAME)

@@ -1,0 +1,78 @@
+"""What the account has of a stack, and which of it is what the file asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from loadcore_aws.stack.kinds import BY_NAME, KINDS
+from loadcore_aws.stack.resource import Found, Kind, Settings
+from loadcore_aws.stack.retry import Patience
+
+if TYPE_CHECKING:
+    from loadcore_aws.stack.account import Account
+    from loadcore_aws.stack.names import Owner
+
+AT_ONCE_MAX = 8
+
+
+def everything(account: Account, owner: Owner, kinds: Iterable[Kind] = KINDS) -> list[Found]:
+    """All that belongs to the stack, of every kind there is, whatever its file says by now.
+
+    Raises loadcore.RunError where AWS will not tell.
+    """
+
+    def of_kind(kind: Kind) -> list[Found]:
+        patience = Patience(account.time, f"looking for {kind.name}")
+        while True:
+            try:
+                return kind.find(account, owner)
+            except Exception as error:
+                patience.wait_after(error)
+
+    with ThreadPoolExecutor(AT_ONCE_MAX) as pool:
+        found = [each for part in pool.map(of_kind, kinds) for each in part]
+    return sorted(found, key=lambda each: (each.kind, each.name, each.id))
+
+
+def kind_of(thing: Any) -> Kind:
+    """Of a Resource or a Found."""
+    return BY_NAME[thing.kind]
+
+
+def is_it(kind: Kind, settings: Settings, found: Found) -> bool:
+    """Whether `found` can become what is wanted without being replaced."""
+    if kind.going(found):
+        return False
+    return all(
+        found.settings.get(key) == settings[key]
+        for key in kind.fixed - kind.unread
+        if key in settings
+    )
+
+
+def match(kind: Kind, settings: Settings, candidates: Iterable[Found]) -> Found | None:
+    """The one to keep; of several the first by id, so that every run chooses alike."""
+    fitting = [found for found in candidates if is_it(kind, settings, found)]
+    return min(fitting, key=lambda found: found.id) if fitting else None
+
+
+@dataclass(frozen=True)
+class Difference:
+    had: Any
+    wanted: Any
+
+
+def tag_difference(kind: Kind, tags: Mapping[str, str], found: Found) -> Difference | None:
+    """Tags that others put there are left alone."""
+    if not kind.tagged:
+        return None
+    had = {key: found.tags.get(key) for key in tags}
+    if had == dict(tags):
+        return None
+    wrong = {key for key in tags if had[key] != tags[key]}
+    return Difference(
+        {key: had[key] for key in sorted(wrong)}, {key: tags[key] for key in sorted(wrong)}
+    )

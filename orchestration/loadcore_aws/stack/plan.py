@@ -1,0 +1,163 @@
+"""What would have to change: the file against the account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import loadcore as lc
+from loadcore_aws.stack import design, find
+from loadcore_aws.stack.design.gather import gather
+from loadcore_aws.stack.names import EXPIRES, Owner, parse_time
+from loadcore_aws.stack.resource import Found, Resource, differences, refs_in, resolved
+from loadcore_aws.stack.spec import Stack, check
+
+if TYPE_CHECKING:
+    from loadcore_aws.stack.account import Account
+
+Action: TypeAlias = Literal["create", "update", "replace", "delete", "keep"]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """`wanted` may hold Refs to what does not exist yet."""
+
+    setting: str
+    had: Any
+    wanted: Any
+
+
+@dataclass(frozen=True)
+class Change:
+    """What is to happen to one address. `surplus` are those to be removed once all else is done: the
+    one replaced, doubles, or all there is where the file no longer asks for it."""
+
+    address: str
+    action: Action
+    wanted: Resource | None
+    found: Found | None
+    reasons: tuple[Reason, ...] = ()
+    surplus: tuple[Found, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`tags` are those of every resource but for its own address."""
+
+    stack: Stack
+    owner: Owner
+    expires: datetime | None
+    changes: tuple[Change, ...]
+
+    @property
+    def empty(self) -> bool:
+        return all(change.action == "keep" and not change.surplus for change in self.changes)
+
+    @property
+    def resources(self) -> tuple[Resource, ...]:
+        return tuple(change.wanted for change in self.changes if change.wanted is not None)
+
+    def tags_of(self, address: str) -> dict[str, str]:
+        return self.owner.tags(address, self.stack.tags, self.expires)
+
+
+def owner_of(stack: Stack, account: Account) -> Owner:
+    """Raises loadcore.PlanError where the file is for another account."""
+    return Owner(stack.name, stack.region, account.identify(stack.account))
+
+
+def make(stack: Stack, account: Account, *, expires: datetime | None = None) -> Plan:
+    """Changes nothing. Without `expires` what has an end keeps it.
+
+    Raises loadcore.PlanError for what cannot be and loadcore.RunError where AWS will not tell.
+    """
+    check(stack)
+    owner = owner_of(stack, account)
+    wanted = in_order(design.resources(stack, gather(account, stack)))
+    found = find.everything(account, owner)
+    if expires is None:
+        expires = latest_expiry(found)
+    plan = Plan(stack, owner, expires, ())
+    return Plan(stack, owner, expires, tuple(_changes(plan, wanted, found)))
+
+
+def latest_expiry(found: list[Found]) -> datetime | None:
+    times = [parse_time(each.tags[EXPIRES]) for each in found if EXPIRES in each.tags]
+    return max((time for time in times if time is not None), default=None)
+
+
+def in_order(resources: list[Resource]) -> list[Resource]:
+    """What is needed before what needs it, otherwise as given."""
+    by_address = {resource.address: resource for resource in resources}
+    assert len(by_address) == len(resources), "two resources with one address"
+    ordered: dict[str, Resource] = {}
+
+    def place(resource: Resource, above: tuple[str, ...]) -> None:
+        if resource.address in ordered:
+            return
+        assert resource.address not in above, f"a circle: {above}"
+        for address in sorted(resource.needs()):
+            place(by_address[address], (*above, resource.address))
+        ordered[resource.address] = resource
+
+    for resource in resources:
+        place(resource, ())
+    return list(ordered.values())
+
+
+def _changes(plan: Plan, wanted: list[Resource], found: list[Found]) -> list[Change]:
+    by_address: dict[str, list[Found]] = {}
+    for each in found:
+        by_address.setdefault(each.address, []).append(each)
+    known: dict[str, Found] = {}
+    changes = []
+    for resource in wanted:
+        change = _change(plan, resource, by_address.pop(resource.address, []), known)
+        if change.found is not None and change.action != "replace":
+            known[resource.address] = change.found
+        changes.append(change)
+    for address, rest in by_address.items():
+        changes.append(Change(address, "delete", None, rest[0], surplus=tuple(rest)))
+    return changes
+
+
+def _change(
+    plan: Plan, resource: Resource, candidates: list[Found], known: Mapping[str, Found]
+) -> Change:
+    kind = find.kind_of(resource)
+    settings = resolved(resource.settings, known)
+    kept = find.match(kind, settings, candidates)
+    surplus = tuple(each for each in candidates if each is not kept)
+    if kept is None and not candidates:
+        return Change(resource.address, "create", resource, None)
+    old = kept or candidates[0]
+    reasons = [
+        Reason(key, *pair) for key, pair in differences(kind, settings, old.settings).items()
+    ]
+    if tags := find.tag_difference(kind, plan.tags_of(resource.address), old):
+        reasons.append(Reason("tags", tags.had, tags.wanted))
+    if kept is not None:
+        action: Action = "update" if reasons else "keep"
+        return Change(resource.address, action, resource, kept, tuple(reasons), surplus)
+    if all(kind.going(each) for each in candidates):
+        return Change(resource.address, "create", resource, None, surplus=surplus)
+    _check_data(resource, reasons)
+    return Change(resource.address, "replace", resource, old, tuple(reasons), surplus)
+
+
+def _check_data(resource: Resource, reasons: list[Reason]) -> None:
+    kind = find.kind_of(resource)
+    if kind.holds_data:
+        changed = ", ".join(reason.setting for reason in reasons if reason.setting in kind.fixed)
+        raise lc.PlanError(
+            resource.address,
+            f"cannot change {changed} without losing its data; take a stack of another name and "
+            "move the data, or change it back",
+        )
+
+
+def is_known(value: Any) -> bool:
+    """Whether no part of it has yet to be made."""
+    return next(refs_in(value), None) is None
