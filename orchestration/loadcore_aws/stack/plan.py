@@ -31,8 +31,8 @@ class Reason:
 
 @dataclass(frozen=True)
 class Change:
-    """What is to happen to one address. `surplus` are those to be removed once all else is done: the
-    one replaced, doubles, or all there is where the file no longer asks for it."""
+    """What is to happen to one address. `surplus` are those to be removed once all else is done:
+    the one replaced, doubles, or all there is where the file no longer asks for it."""
 
     address: str
     action: Action

@@ -25,7 +25,7 @@ WITHIN_S = {
 }
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Somebody asked for the end of it; what is under way in AWS goes on there."""
 
 
@@ -61,10 +61,10 @@ class Patience:
 
     def pause(self, seconds: float) -> None:
         if self._stop is not None and self._stop.is_set():
-            raise Stopped
+            raise StoppedError
         self._time.sleep(seconds * (1 + self._time.jitter()) / 2)
         if self._stop is not None and self._stop.is_set():
-            raise Stopped
+            raise StoppedError
 
 
 def check_time(time: Time, begin: float, within_s: float, sentence: str) -> None:
