@@ -118,6 +118,12 @@ class GroupState:
         """Those that count toward the group's metrics ("Set the default instance warmup")."""
         return tuple(one for one in self.instances(now_s) if one.warm(now_s))
 
+    def health_checked(self, now_s: float) -> tuple[Instance, ...]:
+        """Those in service for longer than the health check grace period, which a failed check of
+        the balancer may have replaced ("Set the health check grace period")."""
+        grace_s = self.group.health_check_grace_s
+        return tuple(one for one in self.in_service(now_s) if now_s >= one.in_service_s + grace_s)
+
     def leaving(self, now_s: float) -> tuple[Instance, ...]:
         """Those that drain or wait in their lifecycle hook."""
         return tuple(one for one in self.instances(now_s) if now_s >= one.leaving_s)
@@ -131,6 +137,7 @@ class GroupState:
         """Whether simple policies have to wait for an activity or a cooldown to end."""
         return now_s < self._simple_waits_until_s
 
+    @property
     def simple_waits_until_s(self) -> float:
         """When the last activity's cooldown ends; -inf before the first."""
         return self._simple_waits_until_s
@@ -204,9 +211,12 @@ class GroupState:
     def run_schedule(self, schedule: Schedule, *, now_s: float) -> Activity | None:
         """A scheduled action, which waits for no cooldown: sets the limits it names, then the
         desired capacity it names or else holds the present one to the limits ("Scheduled
-        scaling")."""
-        self.min = self.min if schedule.min is None else schedule.min
-        self.max = self.max if schedule.max is None else schedule.max
+        scaling"). One that would leave min above max fails and changes nothing."""
+        low = self.min if schedule.min is None else schedule.min
+        high = self.max if schedule.max is None else schedule.max
+        if low > high:
+            return None
+        self.min, self.max = low, high
         desired = self.desired if schedule.desired is None else schedule.desired
         cause = f"scheduled action {schedule.name}"
         return self.request(desired, now_s=now_s, cause=cause)
@@ -259,10 +269,12 @@ class GroupState:
 
     def _terminate(self, number: int, now_s: float) -> float:
         """When the termination is complete as far as cooldowns go. "Scaling cooldowns": behind a
-        balancer when it has drained, whatever hook comes after; otherwise after the hook."""
+        balancer when it has drained, whatever hook comes after; otherwise after the hook. What was
+        not in service yet is at no balancer and drains nothing."""
         index = next(i for i, one in enumerate(self._instances) if one.number == number)
         delay_s = self.timings.deregistration_delay_s
-        drained_s = now_s + (delay_s or 0)
+        served = self._instances[index].phase(now_s) == "InService"
+        drained_s = now_s + delay_s if served and delay_s else now_s
         gone_s = drained_s + self.timings.terminate_hook_s
         self._instances[index] = replace(
             self._instances[index], leaving_s=now_s, drained_s=drained_s, gone_s=gone_s
