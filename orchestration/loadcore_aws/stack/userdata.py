@@ -1,0 +1,217 @@
+"""The user data of an instance: the shell script that cloud-init runs as root on the first boot.
+
+It makes a plain Amazon Linux 2023, Debian or Ubuntu into an instance of the stack: Python, the
+package from S3 with the rights of the instance's role, units, healthy service. It holds no secret:
+whoever may read a launch template may read it.
+
+Source: Amazon EC2 User Guide, "Run commands when you launch an EC2 instance with user data input".
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import TYPE_CHECKING, Literal
+
+import loadcore as lc
+from loadcore_aws._faults import Fault, SpecError
+from loadcore_aws.instance.settings import (
+    DRAIN_UNIT,
+    LOGS_UNIT,
+    PATH,
+    SERVICE_UNIT,
+    Settings,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+BYTES_MAX = 16_384  # before base64, which is the caller's
+DROP_IN = f"/etc/systemd/system/{SERVICE_UNIT}.d/50-stack.conf"
+KEY = re.compile(r"[A-Za-z0-9._/=-]+")
+WHEEL_TAG = re.compile(r"-cp3(\d+)-\w+-[\w.]+\.whl$")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """An object in the package bucket. What follows the last / of `key` is the name of the file,
+    which for a wheel means something; `sha256` is in hexadecimal."""
+
+    key: str
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        return self.key.rpartition("/")[2]
+
+    def faults(self) -> Iterator[Fault]:
+        if not KEY.fullmatch(self.key):
+            yield Fault(("key",), f"is {self.key!r}; take letters, digits and . _ / = - only")
+        if not self.file.endswith((".whl", ".rpm")):
+            yield Fault(("key",), f"is {self.key!r}; it ends in the name of a .whl or .rpm")
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            yield Fault(("sha256",), "must be 64 hexadecimal digits")
+
+
+@dataclass(frozen=True)
+class InstancePlan:
+    """What the instances of a stack are to run.
+
+    `wheels` are the package's dependencies; with any of them pip asks no index. `arguments` are
+    further ones of `loadcore serve`, `environment` is the service's and the migration's. `shell`
+    lines run as root once the package is there, `migration` after them, once and for all; then the
+    service starts and must be healthy within `ready_s` seconds. `group`, `hook` (on termination)
+    and `launch_hook` name the Auto Scaling group and its lifecycle hooks, where there are any.
+    """
+
+    stack: str
+    region: str
+    bucket: str
+    package: Artifact
+    wheels: tuple[Artifact, ...] = ()
+    port: int = 8080
+    admin_port: int = 8081
+    durability: Literal["memory", "os", "fsync"] = "fsync"
+    threads: int = 0
+    arguments: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    log_group: str = ""
+    group: str = ""
+    hook: str = ""
+    launch_hook: str = ""
+    drain_s: int = 60
+    settle_s: int = 5
+    shell: tuple[str, ...] = ()
+    migration: str = ""
+    ready_s: int = 300
+    endpoint_url: str = ""
+
+    def faults(self) -> Iterator[Fault]:
+        yield from (fault.under("package") for fault in self.package.faults())
+        for index, wheel in enumerate(self.wheels):
+            yield from (fault.under("wheels", index) for fault in wheel.faults())
+        if self.package.file.endswith(".whl") and not WHEEL_TAG.search(self.package.file):
+            sentence = "names no wheel of CPython 3, such as loadcore-1-cp311-cp311-linux_x86_64.whl"
+            yield Fault(("package", "key"), sentence)
+        if self.wheels and self.package.file.endswith(".rpm"):
+            yield Fault(("wheels",), "belong to a wheel; an RPM brings what it needs")
+        if not 0 <= self.settle_s < self.drain_s:
+            yield Fault(("settle_s",), "must be from 0 to below drain_s")
+        for name, text in self.environment.items():
+            if not VARIABLE.fullmatch(name):
+                yield Fault(("environment", name), "is no name of a variable")
+            if not text.isprintable():
+                yield Fault(("environment", name), "must be one printable line")
+        for index, argument in enumerate(self.arguments):
+            if not argument.isprintable():
+                yield Fault(("arguments", index), "must be one printable line")
+        if (self.hook or self.launch_hook) and not self.group:
+            yield Fault(("group",), "is missing; a lifecycle hook belongs to one")
+
+
+def render(plan: InstancePlan) -> str:
+    """The script, below the 16 KB that EC2 takes.
+
+    Raises lc.PlanError with all that is wrong with `plan`, or where it makes too long a script.
+    """
+    if faults := list(plan.faults()):
+        raise SpecError(f"instances of {plan.stack}", faults)
+    script = _head(plan) + files(__package__).joinpath("user-data.sh").read_text()
+    if (size := len(script.encode())) > BYTES_MAX:
+        sentence = f"make {size} bytes of user data and EC2 takes {BYTES_MAX}; shorten their shell"
+        raise lc.PlanError("instances", f"{sentence} lines, or bake them into an image")
+    return script
+
+
+def _head(plan: InstancePlan) -> str:
+    tag = WHEEL_TAG.search(plan.package.file)
+    variables = {
+        "STACK": plan.stack,
+        "REGION": plan.region,
+        "ENDPOINT_URL": plan.endpoint_url.rstrip("/"),
+        "BUCKET": plan.bucket,
+        "PACKAGE_KEY": plan.package.key,
+        "PACKAGE_FILE": plan.package.file,
+        "PACKAGE_SHA256": plan.package.sha256,
+        # An extension module is for one version of Python, which the distribution names so.
+        "PYTHON": f"python3.{tag[1]}" if tag else "",
+        "MIGRATION": plan.migration,
+        "OWN_LINES": "\n".join(plan.shell),
+        "READY_S": str(plan.ready_s),
+    }
+    wheels = [shlex.quote(f"{wheel.key} {wheel.sha256}") for wheel in plan.wheels]
+    exports = [f"export {name}={shlex.quote(text)}" for name, text in plan.environment.items()]
+    return "\n".join(
+        [
+            "#!/bin/bash",
+            f"# Instances of a stack of loadcore; made by loadcore {lc.__version__}.",
+            *(f"{name}={shlex.quote(text)}" for name, text in variables.items()),
+            f"WHEELS=({' '.join(wheels)})",
+            f"SERVICES=({' '.join(_services(plan))})",
+            f"service_environment() {{ {'; '.join(['true', *exports])}; }}",
+            "write_files() {",
+            _put(str(PATH), "0644", _settings(plan).to_json()),
+            _put(DROP_IN, "0644", service_drop_in(plan)),
+            "}",
+            "",
+        ]
+    )
+
+
+def _services(plan: InstancePlan) -> Iterator[str]:
+    yield SERVICE_UNIT
+    yield DRAIN_UNIT
+    if plan.log_group:
+        yield LOGS_UNIT
+
+
+def _put(path: str, mode: str, text: str) -> str:
+    return f"put {path} {mode} {shlex.quote(text)}"
+
+
+def _settings(plan: InstancePlan) -> Settings:
+    return Settings(
+        stack=plan.stack,
+        region=plan.region,
+        port=plan.port,
+        group=plan.group,
+        hook=plan.hook,
+        launch_hook=plan.launch_hook,
+        log_group=plan.log_group,
+        drain_s=plan.drain_s,
+        settle_s=plan.settle_s,
+        endpoint_url=plan.endpoint_url,
+    )
+
+
+def service_drop_in(plan: InstancePlan) -> str:
+    """What this stack changes in the unit that the package ships; systemd.unit(5), "drop-in"."""
+    start = ["/opt/loadcore/bin/loadcore", "serve", "--host", "0.0.0.0", "--port", str(plan.port)]
+    start += ["--admin-port", str(plan.admin_port), "--log", "events"]
+    start += ["--threads", str(plan.threads)] if plan.threads else []
+    command = " ".join(map(_word, [*start, "--durability", plan.durability]))
+    if plan.durability != "memory":
+        command += " --data ${STATE_DIRECTORY}"
+    command = " ".join([command, *map(_word, plan.arguments)])
+    lines = ["[Service]", "ExecStart=", f"ExecStart={command}", f"TimeoutStopSec={plan.drain_s}"]
+    for name, text in plan.environment.items():
+        lines.append("Environment=" + _quoted(f"{name}={text}".replace("%", "%%")))
+    if plan.port < 1024 or plan.admin_port < 1024:
+        capability = "CAP_NET_BIND_SERVICE"
+        lines += [f"AmbientCapabilities={capability}", f"CapabilityBoundingSet={capability}"]
+        lines.append("PrivateUsers=no")  # a capability counts in the machine's own namespace
+    return "\n".join(lines) + "\n"
+
+
+def _word(text: str) -> str:
+    """One argument of ExecStart=; systemd.service(5), "Command lines"."""
+    text = text.replace("%", "%%").replace("$", "$$")
+    return text if re.fullmatch(r"[\w./:=,@+%$-]+", text) else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
