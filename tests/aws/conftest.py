@@ -9,6 +9,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from aws_front.front import Front
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,3 +55,17 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def credentials(bare_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+
+
+@pytest.fixture(scope="session")
+def front_before_moto(moto_url: str) -> Iterator[Front]:
+    with Front(moto_url) as front:
+        yield front
+
+
+@pytest.fixture
+def aws(front_before_moto: Front, credentials: None) -> Front:
+    """An empty AWS at `aws.url`: moto's server behind a front that records calls, injects faults
+    and answers what moto lacks (see aws_front.front.Front)."""
+    front_before_moto.reset()
+    return front_before_moto

@@ -1,0 +1,122 @@
+"""EC2: client tokens, launch template versions, images.
+
+Sources: Amazon EC2 API Reference, the action of each name; Developer Guide, "Ensuring idempotency
+in Amazon EC2 API requests".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from aws_front.answers import Answer, ec2_answer, error
+
+if TYPE_CHECKING:
+    from aws_front.actions import Request
+    from aws_front.front import Moto
+
+_SNAPSHOT_TAG = re.compile(r"TagSpecification\.(\d+)\.Tag\.(\d+)\.(Key|Value)")
+
+
+def once_per_token(request: Request, moto: Moto) -> Answer:
+    """The same token again is the same call again: the first answer, nothing made."""
+    token = request.text("ClientToken")
+    if not token:
+        return moto.forward(request)
+    with moto.lock:
+        key = (request.region, request.action, token)
+        if key in moto.state.tokens:
+            parameters, answer = moto.state.tokens[key]
+            if parameters == request.parameters:
+                return answer
+            message = "The request uses the same client token as a previous, but non-identical "
+            return error(request, "IdempotentParameterMismatch", message + "request.")
+        answer = moto.forward(request)
+        if answer.good:
+            moto.state.tokens[key] = (request.parameters, answer)
+        return answer
+
+
+def delete_template_versions(request: Request, moto: Moto) -> Answer:
+    """All but the default version can be deleted."""
+    client = moto.client("ec2", request.region)
+    key = "LaunchTemplateId" if request.text("LaunchTemplateId") else "LaunchTemplateName"
+    wanted = request.values("LaunchTemplateVersion")
+    found = client.describe_launch_template_versions(**{key: request.text(key)})
+    gone, kept = [], []
+    for version in found["LaunchTemplateVersions"]:
+        number = str(version["VersionNumber"])
+        if number not in wanted:
+            continue
+        told = {
+            "launchTemplateId": version["LaunchTemplateId"],
+            "launchTemplateName": version["LaunchTemplateName"],
+            "versionNumber": number,
+        }
+        if version["DefaultVersion"]:
+            refusal = {"code": "unexpectedError", "message": "The default version is not deleted"}
+            kept.append({**told, "responseError": refusal})
+        else:
+            gone.append(told)
+    with moto.lock:
+        pairs = {(told["launchTemplateId"], told["versionNumber"]) for told in gone}
+        moto.state.deleted_versions |= pairs
+    result = {
+        "successfullyDeletedLaunchTemplateVersionSet": gone,
+        "unsuccessfullyDeletedLaunchTemplateVersionSet": kept,
+    }
+    return ec2_answer(request, result)
+
+
+def template_versions(request: Request, moto: Moto) -> Answer:
+    answer = moto.forward(request)
+    with moto.lock:
+        deleted = set(moto.state.deleted_versions)
+    if not answer.good or not deleted:
+        return answer
+    root = ElementTree.fromstring(answer.body)
+    listed = root.find("./{*}launchTemplateVersionSet")
+    for item in list(listed) if listed is not None else []:
+        number = item.findtext("{*}versionNumber", "")
+        if (item.findtext("{*}launchTemplateId", ""), number) in deleted and listed is not None:
+            listed.remove(item)
+    return Answer(answer.status, answer.headers, ElementTree.tostring(root))
+
+
+def create_image(request: Request, moto: Moto) -> Answer:
+    client = moto.client("ec2", request.region)
+    name = request.text("Name")
+    with moto.lock:
+        if client.describe_images(Owners=["self"], Filters=[{"Name": "name", "Values": [name]}])[
+            "Images"
+        ]:
+            message = f"AMI name {name} is already in use by AMI"
+            return error(request, "InvalidAMIName.Duplicate", message)
+        form, tags = _without_snapshot_tags(request.parameters)
+        answer = moto.forward(request.with_form(request.action, form))
+        if answer.good and tags:
+            image = ElementTree.fromstring(answer.body).findtext("./{*}imageId", "")
+            found = client.describe_images(ImageIds=[image])["Images"][0]
+            disks = [m["Ebs"]["SnapshotId"] for m in found["BlockDeviceMappings"] if "Ebs" in m]
+            client.create_tags(Resources=disks, Tags=tags)
+        return answer
+
+
+def _without_snapshot_tags(form: dict[str, str]) -> tuple[dict[str, str], list[dict[str, str]]]:
+    specifications = {
+        key.split(".")[1]
+        for key, value in form.items()
+        if key.startswith("TagSpecification.") and value == "snapshot"
+    }
+    tags: dict[str, dict[str, str]] = {}
+    for key, value in form.items():
+        match = _SNAPSHOT_TAG.fullmatch(key)
+        if match and match[1] in specifications:
+            tags.setdefault(match[2], {})[match[3]] = value
+    kept = {
+        key: value
+        for key, value in form.items()
+        if not (key.startswith("TagSpecification.") and key.split(".")[1] in specifications)
+    }
+    return kept, list(tags.values())

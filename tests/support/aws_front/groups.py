@@ -1,0 +1,319 @@
+"""Auto Scaling groups: what moto ignores of them, their policies' alarms, hooks and notifications.
+
+Source: Amazon EC2 Auto Scaling API Reference, the action of each name.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+from aws_front.answers import Answer, error, query_answer
+
+if TYPE_CHECKING:
+    from aws_front.actions import Request
+    from aws_front.front import Moto
+    from aws_front.state import Place
+
+NAMESPACE = "http://autoscaling.amazonaws.com/doc/2011-01-01/"
+_TAG = f"{{{NAMESPACE}}}"
+_HOOK = re.compile(r"LifecycleHookSpecificationList\.member\.(\d+)\.(\w+)")
+_EXTRAS = (
+    "DefaultInstanceWarmup",
+    "CapacityRebalance",
+    "InstanceMaintenancePolicy.MinHealthyPercentage",
+    "InstanceMaintenancePolicy.MaxHealthyPercentage",
+)
+ElementTree.register_namespace("", NAMESPACE)
+
+
+def now() -> str:
+    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def place(request: Request) -> Place:
+    return (request.region, request.text("AutoScalingGroupName"))
+
+
+def known(request: Request, moto: Moto) -> dict[str, Any] | None:
+    """The group that the request names, as moto has it."""
+    found = moto.client("autoscaling", request.region).describe_auto_scaling_groups(
+        AutoScalingGroupNames=[request.text("AutoScalingGroupName")]
+    )["AutoScalingGroups"]
+    return found[0] if found else None
+
+
+def no_such_group(request: Request) -> Answer:
+    name = request.text("AutoScalingGroupName")
+    message = f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"
+    return error(request, "ValidationError", message)
+
+
+def create(request: Request, moto: Moto) -> Answer:
+    with moto.lock:
+        if known(request, moto):
+            message = "AutoScalingGroup by this name already exists - A group with the name "
+            message += f"{request.text('AutoScalingGroupName')} already exists"
+            return error(request, "AlreadyExists", message)
+        answer = moto.forward(request)
+        if answer.good:
+            _remember(request, moto)
+            _put_hooks(request, moto)
+        return answer
+
+
+def update(request: Request, moto: Moto) -> Answer:
+    answer = moto.forward(request)
+    if answer.good:
+        with moto.lock:
+            _remember(request, moto)
+    return answer
+
+
+def _remember(request: Request, moto: Moto) -> None:
+    given = {key: request.text(key) for key in _EXTRAS if key in request.parameters}
+    moto.state.group_extras.setdefault(place(request), {}).update(given)
+
+
+def _put_hooks(request: Request, moto: Moto) -> None:
+    hooks: dict[str, dict[str, Any]] = {}
+    for key, value in request.parameters.items():
+        if match := _HOOK.fullmatch(key):
+            number = match[2] == "HeartbeatTimeout"
+            hooks.setdefault(match[1], {})[match[2]] = int(value) if number else value
+    client = moto.client("autoscaling", request.region)
+    for hook in hooks.values():
+        client.put_lifecycle_hook(AutoScalingGroupName=request.text("AutoScalingGroupName"), **hook)
+
+
+def describe(request: Request, moto: Moto) -> Answer:
+    answer = moto.forward(request)
+    if not answer.good:
+        return answer
+    root = ElementTree.fromstring(answer.body)
+    for member in root.iterfind(f".//{_TAG}AutoScalingGroups/{_TAG}member"):
+        name = member.findtext(f"{_TAG}AutoScalingGroupName", "")
+        with moto.lock:
+            extras = dict(moto.state.group_extras.get((request.region, name), {}))
+        _add(member, extras)
+    return Answer(answer.status, answer.headers, ElementTree.tostring(root))
+
+
+def _add(member: ElementTree.Element, extras: dict[str, str]) -> None:
+    """Negative numbers take a setting away, as the API has it."""
+    for key, value in extras.items():
+        parent, _, leaf = key.rpartition(".")
+        holder = member
+        if parent:
+            found = member.find(_TAG + parent)
+            holder = ElementTree.SubElement(member, _TAG + parent) if found is None else found
+        old = holder.find(_TAG + leaf)
+        if old is not None:
+            holder.remove(old)
+        if not value.startswith("-"):
+            ElementTree.SubElement(holder, _TAG + leaf).text = value
+        elif parent and len(holder) == 0:
+            member.remove(holder)
+
+
+def delete(request: Request, moto: Moto) -> Answer:
+    answer = moto.forward(request)
+    if answer.good:
+        where = place(request)
+        with moto.lock:
+            state = moto.state
+            for key in [k for k in state.tracking_alarms if k[:2] == where]:
+                _delete_alarms(moto, request.region, state.tracking_alarms.pop(key))
+            state.group_extras.pop(where, None)
+            state.notifications.pop(where, None)
+            state.refreshes.pop(where, None)
+    return answer
+
+
+def set_desired(request: Request, moto: Moto) -> Answer:
+    group = known(request, moto)
+    if group is None:
+        return no_such_group(request)
+    wanted = int(request.text("DesiredCapacity"))
+    for bound, word, out in (
+        ("MinSize", "below min", wanted < group["MinSize"]),
+        ("MaxSize", "above max", wanted > group["MaxSize"]),
+    ):
+        if out:
+            message = f"New SetDesiredCapacity value {wanted} is {word} value {group[bound]} "
+            message += f"for the AutoScalingGroup {group['AutoScalingGroupName']}."
+            return error(request, "ValidationError", message)
+    return moto.forward(request)
+
+
+def activities(request: Request, moto: Moto) -> Answer:
+    """Told from what changed since the last look: newest first, each of them complete."""
+    group = known(request, moto)
+    with moto.lock:
+        recorded = moto.state.activities[place(request)]
+        before = moto.state.launched[place(request)]
+        current = {i["InstanceId"] for i in group["Instances"]} if group else set()
+        for instance in sorted(before - current):
+            recorded.insert(0, _activity(request, "Terminating", instance))
+        for instance in sorted(current - before):
+            recorded.insert(0, _activity(request, "Launching a new", instance))
+        before.clear()
+        before.update(current)
+        return query_answer(request, {"Activities": list(recorded)})
+
+
+def _activity(request: Request, what: str, instance: str) -> dict[str, Any]:
+    return {
+        "ActivityId": str(uuid.uuid4()),
+        "AutoScalingGroupName": request.text("AutoScalingGroupName"),
+        "Description": f"{what} EC2 instance: {instance}",
+        "Cause": f"At {now()} a difference between desired and actual capacity changed the group.",
+        "StartTime": now(),
+        "EndTime": now(),
+        "StatusCode": "Successful",
+        "Progress": 100,
+    }
+
+
+def put_policy(request: Request, moto: Moto) -> Answer:
+    if known(request, moto) is None:
+        return no_such_group(request)
+    answer = moto.forward(request)
+    if not answer.good:
+        return answer
+    name = request.text("PolicyName")
+    found = moto.client("autoscaling", request.region).describe_policies(
+        AutoScalingGroupName=request.text("AutoScalingGroupName"), PolicyNames=[name]
+    )["ScalingPolicies"][0]
+    alarms = []
+    with moto.lock:
+        key = (*place(request), name)
+        _delete_alarms(moto, request.region, moto.state.tracking_alarms.pop(key, []))
+        if found["PolicyType"] == "TargetTrackingScaling":
+            alarms = _track(request, moto, found)
+            moto.state.tracking_alarms[key] = [alarm["AlarmName"] for alarm in alarms]
+    return query_answer(request, {"PolicyARN": found["PolicyARN"], "Alarms": alarms})
+
+
+def delete_policy(request: Request, moto: Moto) -> Answer:
+    answer = moto.forward(request)
+    if answer.good:
+        name = request.text("PolicyName").rpartition("policyName/")[2]
+        with moto.lock:
+            alarms = moto.state.tracking_alarms.pop((*place(request), name), [])
+            _delete_alarms(moto, request.region, alarms)
+    return answer
+
+
+def _delete_alarms(moto: Moto, region: str, names: list[str]) -> None:
+    if names:
+        moto.client("cloudwatch", region).delete_alarms(AlarmNames=names)
+
+
+def _track(request: Request, moto: Moto, policy: dict[str, Any]) -> list[dict[str, str]]:
+    """The two alarms that Auto Scaling makes for a policy and deletes with it (EC2 Auto Scaling
+    User Guide, "Target tracking scaling policies for Amazon EC2 Auto Scaling")."""
+    setting = policy["TargetTrackingConfiguration"]
+    metric = _tracked_metric(request, setting)
+    client = moto.client("cloudwatch", request.region)
+    target = setting["TargetValue"]
+    made = []
+    for side, comparison, threshold, periods in (
+        ("High", "GreaterThanThreshold", target, 3),
+        ("Low", "LessThanThreshold", 0.9 * target, 15),
+    ):
+        if side == "Low" and setting.get("DisableScaleIn"):
+            continue
+        group = request.text("AutoScalingGroupName")
+        name = f"TargetTracking-{group}-Alarm{side}-{uuid.uuid4()}"
+        client.put_metric_alarm(
+            AlarmName=name,
+            ComparisonOperator=comparison,
+            Threshold=threshold,
+            EvaluationPeriods=periods,
+            Period=60,
+            AlarmActions=[policy["PolicyARN"]],
+            **metric,
+        )
+        account = policy["PolicyARN"].split(":")[4]
+        arn = f"arn:aws:cloudwatch:{request.region}:{account}:alarm:{name}"
+        made.append({"AlarmName": name, "AlarmARN": arn})
+    return made
+
+
+def _tracked_metric(request: Request, setting: dict[str, Any]) -> dict[str, Any]:
+    if "CustomizedMetricSpecification" in setting:
+        custom = setting["CustomizedMetricSpecification"]
+        keys = ("MetricName", "Namespace", "Dimensions", "Statistic", "Unit")
+        return {key: custom[key] for key in keys if key in custom}
+    predefined = setting["PredefinedMetricSpecification"]
+    if predefined["PredefinedMetricType"] == "ALBRequestCountPerTarget":
+        balancer, _, target = predefined["ResourceLabel"].partition("/targetgroup/")
+        dimensions = {"TargetGroup": f"targetgroup/{target}", "LoadBalancer": balancer}
+        named = ("AWS/ApplicationELB", "RequestCountPerTarget", "Sum")
+    else:
+        dimensions = {"AutoScalingGroupName": request.text("AutoScalingGroupName")}
+        kind = predefined["PredefinedMetricType"].removeprefix("ASGAverage")
+        named = ("AWS/EC2", kind, "Average")
+    return {
+        "Namespace": named[0],
+        "MetricName": named[1],
+        "Statistic": named[2],
+        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+    }
+
+
+def lifecycle_action(request: Request, moto: Moto) -> Answer:
+    group, hook = request.text("AutoScalingGroupName"), request.text("LifecycleHookName")
+    if known(request, moto) is None:
+        return no_such_group(request)
+    hooks = moto.client("autoscaling", request.region).describe_lifecycle_hooks(
+        AutoScalingGroupName=group
+    )["LifecycleHooks"]
+    if hook not in {each["LifecycleHookName"] for each in hooks}:
+        message = f"No active Lifecycle Action found with hook {hook} of group {group}"
+        return error(request, "ValidationError", message)
+    return query_answer(request, {})
+
+
+def put_notification(request: Request, moto: Moto) -> Answer:
+    if known(request, moto) is None:
+        return no_such_group(request)
+    with moto.lock:
+        topics = moto.state.notifications[place(request)]
+        topics[request.text("TopicARN")] = request.values("NotificationTypes.member")
+    return query_answer(request)
+
+
+def notifications(request: Request, moto: Moto) -> Answer:
+    asked = request.values("AutoScalingGroupNames.member")
+    with moto.lock:
+        found = [
+            {"AutoScalingGroupName": name, "TopicARN": topic, "NotificationType": kind}
+            for (region, name), topics in moto.state.notifications.items()
+            if region == request.region and (not asked or name in asked)
+            for topic, kinds in topics.items()
+            for kind in kinds
+        ]
+    return query_answer(request, {"NotificationConfigurations": found})
+
+
+def delete_notification(request: Request, moto: Moto) -> Answer:
+    if known(request, moto) is None:
+        return no_such_group(request)
+    with moto.lock:
+        moto.state.notifications[place(request)].pop(request.text("TopicARN"), None)
+    return query_answer(request)
+
+
+def account_limits(request: Request, moto: Moto) -> Answer:
+    groups = moto.client("autoscaling", request.region).describe_auto_scaling_groups()
+    limits = {"MaxNumberOfAutoScalingGroups": 500, "MaxNumberOfLaunchConfigurations": 200}
+    used = {
+        "NumberOfAutoScalingGroups": len(groups["AutoScalingGroups"]),
+        "NumberOfLaunchConfigurations": 0,
+    }
+    return query_answer(request, {**limits, **used})
