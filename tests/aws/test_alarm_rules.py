@@ -132,6 +132,31 @@ def test_how_often_alarms_are_evaluated(period_s: int, interval_s: int) -> None:
     assert evaluation_interval_s(replace(ALARM, period_s=period_s)) == interval_s
 
 
+def test_alarms_over_more_than_a_day_are_evaluated_hourly() -> None:
+    day = replace(ALARM, period_s=3600, evaluation_periods=24)
+    assert evaluation_interval_s(day) == 60
+    assert evaluation_interval_s(replace(day, evaluation_periods=25)) == 3600
+
+
+@pytest.mark.parametrize(
+    ("period_s", "periods", "sound"),
+    [(60, 1440, True), (60, 1441, False), (3540, 25, False), (3600, 168, True), (3600, 169, False)],
+)
+def test_how_far_back_alarms_may_look(period_s: int, periods: int, sound: bool) -> None:
+    """PutMetricAlarm, Period: a day, or seven where periods last an hour or more."""
+    faults = replace(ALARM, period_s=period_s, evaluation_periods=periods).faults()
+    assert (not list(faults)) is sound
+
+
+@pytest.mark.parametrize(
+    ("statistic", "sound"),
+    [("p99", True), ("p99.95", True), ("p100", True), ("p0", True), ("Sum", True)]
+    + [(wrong, False) for wrong in ("p101", "p", "p1e1", "p-1", "pnan", "p 9", "sum")],
+)
+def test_statistics_that_exist(statistic: str, sound: bool) -> None:
+    assert (not list(replace(ALARM, statistic=statistic).faults())) is sound
+
+
 @pytest.mark.parametrize(
     ("statistic", "samples"),
     [("p99", 1000), ("p99.9", 10_000), ("p90", 100), ("p50", 20), ("p10", 100), ("Average", 0)],
@@ -225,6 +250,13 @@ class TestWatch:
         alarm = replace(ALARM, statistic="Sum", period_s=300, evaluation_periods=1)
         ringing = [told.split()[0] for told in watch(alarm, store, 899) if "ALARM" in told]
         assert ringing == ["180", "240", "300", "360", "420"]
+
+    def test_the_window_ends_with_a_whole_minute(self) -> None:
+        store = SampleStore()
+        store.add("requests", 65, 300)
+        watched = AlarmWatch(replace(ALARM, evaluation_periods=1))
+        states = [told and told.state for told in (watched.step(t, store) for t in (119, 121))]
+        assert states == ["INSUFFICIENT_DATA", "ALARM"]
 
     def test_high_resolution_is_evaluated_every_ten_seconds(self) -> None:
         store = SampleStore()

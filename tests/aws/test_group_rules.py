@@ -138,10 +138,10 @@ class TestCooldown:
         assert run(state, ONE_MORE, 90)
 
     def test_a_shorter_one_does_not_cut_a_longer_one_short(self) -> None:
-        state = group_of(5, Timings(deregistration_delay_s=0))
+        state = group_of(5, Timings(boot_s=90, deregistration_delay_s=0))
         state.request(6, now_s=0, cause="manual")
-        state.request(5, now_s=10, cause="manual", policy=replace(STEP_IN, warmup_s=0))
-        assert state.simple_waits_until_s == 310
+        state.request(5, now_s=10, cause="manual")
+        assert state.simple_waits_until_s == 90 + 300
 
     @pytest.mark.parametrize(
         ("act", "waits"),
@@ -162,22 +162,23 @@ class TestCooldown:
         assert bool(act(state)) is not waits
 
     @pytest.mark.parametrize(
-        "act",
+        ("act", "until_s"),
         [
-            lambda s: run(s, STEP_OUT, 0, by=5),
-            lambda s: s.run_schedule(replace(NIGHT, desired=5), now_s=0),
-            lambda s: s.request(5, now_s=0, cause="manual"),
-            lambda s: s.replace_unhealthy(1, now_s=0),
+            (lambda s: run(s, STEP_OUT, 0, by=5), 90 + 300),
+            (lambda s: s.run_schedule(replace(NIGHT, desired=5), now_s=0), 90 + 300),
+            (lambda s: s.request(5, now_s=0, cause="manual"), 90 + 300),
+            (lambda s: s.request(2, now_s=0, cause="manual"), 120 + 300),
+            (lambda s: s.replace_unhealthy(1, now_s=0), 120 + 300),
         ],
-        ids=["step", "scheduled", "manual", "unhealthy"],
+        ids=["step", "scheduled", "manual out", "manual in", "unhealthy"],
     )
     def test_any_activity_makes_simple_policies_wait(
-        self, act: Callable[[GroupState], object]
+        self, act: Callable[[GroupState], object], until_s: float
     ) -> None:
         state = group_of(4)
         assert act(state)
-        assert not run(state, ONE_MORE, 389)
-        assert run(state, ONE_MORE, 420)
+        assert state.propose(ONE_MORE, now_s=until_s - 1) is None
+        assert run(state, ONE_MORE, until_s)
 
 
 class TestSteps:
@@ -187,6 +188,10 @@ class TestSteps:
         assert ran == [True] + [False] * 14
         assert run(state, STEP_OUT, 150, by=5)
         assert state.desired == 6
+
+    def test_a_step_that_changes_nothing_asks_for_nothing(self) -> None:
+        still = StepPolicy("still", (Step(0, 0, 10), Step(1, 10, None)))
+        assert group_of(4).propose(still, now_s=0, difference=5) is None
 
     def test_a_larger_breach_meanwhile_adds_the_difference(self) -> None:
         state = group_of(4)
@@ -225,6 +230,7 @@ class TestTracking:
         state = group_of(4)
         assert self.asked(state, 0, 75) == [6]
         assert self.asked(state, 0, 48) == []
+        assert self.asked(state, 0, 44) == []
         assert self.asked(state, 0, 30) == [3]
 
     def test_the_cpu_of_the_new_is_not_counted_until_they_are_warm(self) -> None:

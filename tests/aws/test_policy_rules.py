@@ -23,6 +23,7 @@ from loadcore_aws.autoscaling.spec import (
     Adjustment,
     Group,
     Metric,
+    Schedule,
     Simple,
     Step,
     StepPolicy,
@@ -95,6 +96,53 @@ def test_steps_below_the_threshold_hold_their_upper_bound(
     assert (step and step.adjust) == adjust
 
 
+@pytest.mark.parametrize(
+    ("bounds", "fault"),
+    [
+        ([(0, 10), (10, None)], None),
+        ([(None, -10), (-10, 0)], None),
+        ([(None, 0), (0, 5), (5, None)], None),
+        ([(5, None)], None),
+        ([], "is empty"),
+        ([(0, 10)], "end at 10"),
+        ([(-10, 0)], "begin at -10"),
+        ([(None, None)], "without bounds"),
+        ([(0, 10), (20, None)], "a gap between 10 and 20"),
+        ([(0, 10), (5, None)], "overlap between 10 and 5"),
+        ([(3, 3), (3, None)], "from 3 to 3, which is empty"),
+    ],
+)
+def test_steps_that_auto_scaling_refuses(
+    bounds: list[tuple[float | None, float | None]], fault: str | None
+) -> None:
+    policy = StepPolicy("p", tuple(Step(1, lower, upper) for lower, upper in bounds))
+    told = [str(one) for one in policy.faults()]
+    assert bool(told) is bool(fault)
+    assert fault is None or fault in told[0]
+
+
+@pytest.mark.parametrize(
+    ("limits", "fault"),
+    [
+        ((1, 4, 2), None),
+        ((None, None, 0), None),
+        ((5, 4, None), "max is 4, below min, 5"),
+        ((3, None, 2), "desired must be from min to max"),
+        ((None, 3, 4), "desired must be from min to max"),
+        ((-1, None, None), "min must be 0 or more"),
+        ((None, None, None), "desired give at least one"),
+    ],
+)
+def test_schedules_that_contradict_themselves(
+    limits: tuple[int | None, int | None, int | None], fault: str | None
+) -> None:
+    least, most, desired = limits
+    night = Schedule("night", cron="0 22 * * *", min=least, max=most, desired=desired)
+    told = [str(one) for one in night.faults()]
+    assert bool(told) is bool(fault)
+    assert fault is None or fault in told[0]
+
+
 def test_at_the_threshold_the_step_above_it_is_taken() -> None:
     both = StepPolicy("both", (Step(-1, None, 0), Step(1, 0, None)))
     assert step_for(both, 0) == Step(1, 0, None)
@@ -110,9 +158,10 @@ def test_the_story_of_the_step_example() -> None:
 
 
 def test_the_story_of_the_warm_up_example() -> None:
-    """ "Instance warm-up": at 60 one is added; at 62 no other while it warms up; at 70 two more."""
+    """ "Instance warm-up": at 60 one is added; at 62 no other while it warms up; at 70 two more.
+    None are taken back when it is 60 again."""
     desired = 10
-    for metric, expected in [(60, 11), (62, 11), (70, 13)]:
+    for metric, expected in [(60, 11), (62, 11), (70, 13), (60, 13)]:
         desired = step_capacity(OUT, metric - 50, warm=10, leaving=0, desired=desired)
         assert desired == expected
 
@@ -123,6 +172,7 @@ def test_instances_that_are_terminating_still_count_while_scaling_in() -> None:
     again = step_capacity(policy, -5, warm=first, leaving=10 - first, desired=first)
     after = step_capacity(policy, -5, warm=first, leaving=0, desired=first)
     assert (first, again, after) == (8, 8, 6)
+    assert step_capacity(policy, -5, warm=6, leaving=4, desired=6) == 6
 
 
 def test_a_step_that_sets_the_capacity() -> None:

@@ -61,7 +61,10 @@ def evaluation_range(alarm: Alarm) -> int:
 
 def evaluation_interval_s(alarm: Alarm) -> int:
     """Seconds between evaluations. "Alarm evaluation": every minute for periods of a minute or more
-    (so that a longer window slides), every 10 s for periods of 10, 20 and 30 s."""
+    (so that a longer window slides), every 10 s for periods of 10, 20 and 30 s, every hour where
+    the periods to evaluate span more than a day."""
+    if alarm.evaluation_periods * alarm.period_s > 86_400:
+        return 3600
     return 60 if alarm.period_s >= 60 else 10
 
 
@@ -90,7 +93,7 @@ def evaluate(points: Sequence[float | None], *, alarm: Alarm, previous: State) -
     breaching = sum(breaches(alarm, point) for point in real)
     gap = alarm.evaluation_periods - len(real)
     how = treatment(alarm)
-    if gap > 0 and how == "breaching":
+    if how == "breaching":
         breaching += gap
     if breaching >= alarm.m:
         return "ALARM"

@@ -7,6 +7,7 @@ decided in loadcore_aws.stack.names. `faults()` yields what cannot be, all at on
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -95,9 +96,13 @@ class Alarm:
                 ("datapoints_to_alarm",),
                 f"must be from 1 to evaluation_periods, {self.evaluation_periods}",
             )
-        if self.evaluation_periods * self.period_s > 86_400:
+        # PutMetricAlarm: seven days, but one where a period is shorter than an hour.
+        days = 7 if self.period_s >= 3600 else 1
+        if self.evaluation_periods * self.period_s > days * 86_400:
             yield Fault(
-                ("evaluation_periods",), "times period_s is more than a day, which is the most"
+                ("evaluation_periods",),
+                f"times period_s is more than {days * 86_400} s, the most for periods "
+                f"{'from an hour' if days == 7 else 'below an hour'}",
             )
         if self.statistic not in STATISTICS and not _is_percentile(self.statistic):
             known = ", ".join(STATISTICS)
@@ -198,6 +203,16 @@ class Schedule:
             yield Fault(("cron",), "give either cron or at")
         if self.min is None and self.max is None and self.desired is None:
             yield Fault(("desired",), "give at least one of min, max and desired")
+        for key in ("min", "max", "desired"):
+            if (getattr(self, key) or 0) < 0:
+                yield Fault((key,), "must be 0 or more")
+        if self.min is not None and self.max is not None and self.max < self.min:
+            yield Fault(("max",), f"is {self.max}, below min, {self.min}")
+        elif self.desired is not None and (
+            (self.min is not None and self.desired < self.min)
+            or (self.max is not None and self.desired > self.max)
+        ):
+            yield Fault(("desired",), "must be from min to max")
 
 
 @dataclass(frozen=True)
@@ -274,10 +289,7 @@ class Scaling:
 
 
 def _is_percentile(statistic: str) -> bool:
-    try:
-        return statistic.startswith("p") and 0 <= float(statistic[1:]) <= 100
-    except ValueError:
-        return False
+    return re.fullmatch(r"p(100|\d{1,2}(\.\d{1,10})?)", statistic) is not None
 
 
 def _doubles(key: str, names: list[str]) -> Iterator[Fault]:
@@ -298,7 +310,8 @@ def _adjustment_faults(
 
 
 def _step_faults(steps: tuple[Step, ...]) -> Iterator[Fault]:
-    """As PutScalingPolicy demands: no gap, no overlap, at most one open end on each side."""
+    """As "Step adjustments for step scaling" demands: no gap, no overlap, no step open at both
+    ends; below a negative lower bound and above a positive upper one the last step is open."""
     if not steps:
         yield Fault(("steps",), "is empty; give at least one")
         return
@@ -309,6 +322,13 @@ def _step_faults(steps: tuple[Step, ...]) -> Iterator[Fault]:
     for lower, upper in spans:
         if not lower < upper:
             yield Fault(("steps",), f"have one from {lower:g} to {upper:g}, which is empty")
+        elif lower == low and upper == high:
+            yield Fault(("steps",), "have one without bounds; give it a lower or an upper one")
+    first, last = spans[0], spans[-1]
+    if low < first[0] < min(0, first[1]):
+        yield Fault(("steps",), f"begin at {first[0]:g}; leave out the lowest one's lower bound")
+    if max(0, last[0]) < last[1] < high:
+        yield Fault(("steps",), f"end at {last[1]:g}; leave out the highest one's upper bound")
     for (_, upper), (lower, _) in pairwise(spans):
         if upper != lower:
             word = "overlap" if lower < upper else "leave a gap"
