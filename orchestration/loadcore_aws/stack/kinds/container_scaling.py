@@ -1,0 +1,286 @@
+"""How many tasks a container service has, as Application Auto Scaling decides it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from loadcore_aws.stack.kinds.ownership import all_found, name_in
+from loadcore_aws.stack.resource import Found, Kind, Want
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadcore_aws.stack.account import Account
+    from loadcore_aws.stack.names import Owner
+
+SERVICE = "application-autoscaling"
+DIMENSION = "ecs:service:DesiredCount"
+
+ADJUSTMENTS = {
+    "change": "ChangeInCapacity",
+    "exact": "ExactCapacity",
+    "percent": "PercentChangeInCapacity",
+}
+PREDEFINED = {
+    "cpu": "ECSServiceAverageCPUUtilization",
+    "requests_per_target": "ALBRequestCountPerTarget",
+}
+TYPES = {"step": "StepScaling", "target": "TargetTrackingScaling"}
+
+
+def _scaled(resource: str) -> dict[str, str]:
+    return {"ServiceNamespace": "ecs", "ResourceId": resource, "ScalableDimension": DIMENSION}
+
+
+def _listed(account: Account, owner: Owner, operation: str, key: str) -> list[dict[str, Any]]:
+    """Of the services in the stack's cluster, whose name no other stack can have."""
+    ours = f"service/{owner.physical('main')}/"
+    return [
+        each
+        for each in account.pages(SERVICE, operation, key, ServiceNamespace="ecs")
+        if each["ResourceId"].startswith(ours) and each["ScalableDimension"] == DIMENSION
+    ]
+
+
+class ScalableTarget(Kind):
+    """Settings: `resource` (service/CLUSTER/NAME), `min`, `max` tasks."""
+
+    name = "scalable_target"
+    fixed = frozenset({"resource"})
+
+    def find(self, account: Account, owner: Owner) -> list[Found]:
+        targets = _listed(account, owner, "describe_scalable_targets", "ScalableTargets")
+        return all_found(targets, lambda target: self._found(account, owner, target))
+
+    def _found(self, account: Account, owner: Owner, target: dict[str, Any]) -> Found | None:
+        arn = target["ScalableTargetARN"]
+        tags = account.client(SERVICE).list_tags_for_resource(ResourceARN=arn)["Tags"]
+        name = name_in(tags, owner, self.name)
+        if name is None:
+            return None
+        settings = {
+            "resource": target["ResourceId"],
+            "min": target["MinCapacity"],
+            "max": target["MaxCapacity"],
+        }
+        return Found(self.name, name, arn, settings, tags=tags)
+
+    def create(self, account: Account, want: Want) -> None:
+        account.client(SERVICE).register_scalable_target(
+            **_scaled(want.settings["resource"]),
+            MinCapacity=want.settings["min"],
+            MaxCapacity=want.settings["max"],
+            Tags=dict(want.tags),
+        )
+
+    def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
+        if changed - {"tags"}:
+            account.client(SERVICE).register_scalable_target(
+                **_scaled(found.settings["resource"]),
+                MinCapacity=want.settings["min"],
+                MaxCapacity=want.settings["max"],
+            )
+        if "tags" in changed:
+            account.client(SERVICE).tag_resource(ResourceARN=found.id, Tags=dict(want.tags))
+
+    def delete(self, account: Account, found: Found) -> None:
+        """Its policies and scheduled actions go with it."""
+        account.client(SERVICE).deregister_scalable_target(**_scaled(found.settings["resource"]))
+
+
+class ContainerPolicy(Kind):
+    """Settings: `resource`, `type`, and for type `step`: `by`, `steps` (in order, each `lower`,
+    `upper`, `adjust`), `min_magnitude`, `cooldown_s`, `statistic`; for type `target`: `metric` (of
+    PREDEFINED, or a table), `label` (`balancer` and `target_group` for requests, else None),
+    `target`, `scale_in`, `out_cooldown_s`, `in_cooldown_s`. Its id is its ARN.
+
+    It has no tags: its name is the Resource's with the type behind it, so that a policy of another
+    type can stand beside the one it replaces.
+    """
+
+    name = "container_policy"
+    fixed = frozenset({"resource", "type"})
+    tagged = False
+
+    def find(self, account: Account, owner: Owner) -> list[Found]:
+        policies = _listed(account, owner, "describe_scaling_policies", "ScalingPolicies")
+        found = []
+        for policy in policies:
+            name, _, kind = policy["PolicyName"].rpartition("-")
+            if TYPES.get(kind) == policy["PolicyType"]:
+                read = _step_settings if kind == "step" else _target_settings
+                settings = {"resource": policy["ResourceId"], "type": kind, **read(policy)}
+                found.append(Found(self.name, name, policy["PolicyARN"], settings))
+        return found
+
+    def create(self, account: Account, want: Want) -> None:
+        """Puts it, which is the same for a policy that is there."""
+        kind = want.settings["type"]
+        name = want.address.partition(".")[2]
+        configuration = _step(want.settings) if kind == "step" else _target(want.settings)
+        account.client(SERVICE).put_scaling_policy(
+            **_scaled(want.settings["resource"]),
+            PolicyName=f"{name}-{kind}",
+            PolicyType=TYPES[kind],
+            **configuration,
+        )
+
+    def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
+        self.create(account, want)
+
+    def delete(self, account: Account, found: Found) -> None:
+        """The alarms that target tracking made go with it."""
+        account.client(SERVICE).delete_scaling_policy(
+            **_scaled(found.settings["resource"]),
+            PolicyName=f"{found.name}-{found.settings['type']}",
+        )
+
+
+def _step(settings: Mapping[str, Any]) -> dict[str, Any]:
+    bounds = {"lower": "MetricIntervalLowerBound", "upper": "MetricIntervalUpperBound"}
+    steps = [
+        {
+            **{bounds[key]: step[key] for key in bounds if step[key] is not None},
+            "ScalingAdjustment": step["adjust"],
+        }
+        for step in settings["steps"]
+    ]
+    configuration = {
+        "AdjustmentType": ADJUSTMENTS[settings["by"]],
+        "StepAdjustments": steps,
+        "Cooldown": settings["cooldown_s"],
+        "MetricAggregationType": settings["statistic"],
+    }
+    if settings["min_magnitude"]:
+        configuration["MinAdjustmentMagnitude"] = settings["min_magnitude"]
+    return {"StepScalingPolicyConfiguration": configuration}
+
+
+def _step_settings(policy: Mapping[str, Any]) -> dict[str, Any]:
+    configuration = policy["StepScalingPolicyConfiguration"]
+    words = {word: key for key, word in ADJUSTMENTS.items()}
+    return {
+        "by": words[configuration["AdjustmentType"]],
+        "steps": [
+            {
+                "lower": step.get("MetricIntervalLowerBound"),
+                "upper": step.get("MetricIntervalUpperBound"),
+                "adjust": step["ScalingAdjustment"],
+            }
+            for step in configuration["StepAdjustments"]
+        ],
+        "min_magnitude": configuration.get("MinAdjustmentMagnitude", 0),
+        "cooldown_s": configuration.get("Cooldown"),
+        "statistic": configuration.get("MetricAggregationType", "Average"),
+    }
+
+
+def _target(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "TargetTrackingScalingPolicyConfiguration": {
+            "TargetValue": settings["target"],
+            "DisableScaleIn": not settings["scale_in"],
+            "ScaleOutCooldown": settings["out_cooldown_s"],
+            "ScaleInCooldown": settings["in_cooldown_s"],
+            **_specification(settings["metric"], settings["label"]),
+        }
+    }
+
+
+def _specification(
+    metric: str | Mapping[str, Any], label: Mapping[str, str] | None
+) -> dict[str, Any]:
+    """The label names the target group as its balancer has it ("PredefinedMetricSpecification",
+    Application Auto Scaling API Reference)."""
+    if isinstance(metric, str):
+        named = {"PredefinedMetricType": PREDEFINED[metric]}
+        if label is not None:
+            named["ResourceLabel"] = f"{label['balancer']}/{label['target_group']}"
+        return {"PredefinedMetricSpecification": named}
+    custom: dict[str, Any] = {
+        "Namespace": metric["namespace"],
+        "MetricName": metric["name"],
+        "Statistic": metric["statistic"],
+        "Dimensions": [
+            {"Name": key, "Value": value} for key, value in metric["dimensions"].items()
+        ],
+    }
+    if metric["unit"]:
+        custom["Unit"] = metric["unit"]
+    return {"CustomizedMetricSpecification": custom}
+
+
+def _target_settings(policy: Mapping[str, Any]) -> dict[str, Any]:
+    configuration = policy["TargetTrackingScalingPolicyConfiguration"]
+    named = configuration.get("PredefinedMetricSpecification", {})
+    balancer, slash, group = named.get("ResourceLabel", "").partition("/targetgroup/")
+    words = {word: key for key, word in PREDEFINED.items()}
+    custom = configuration.get("CustomizedMetricSpecification", {})
+    metric: Any = words.get(named.get("PredefinedMetricType", ""))
+    if custom:
+        metric = {
+            "namespace": custom["Namespace"],
+            "name": custom["MetricName"],
+            "statistic": custom["Statistic"],
+            "dimensions": {each["Name"]: each["Value"] for each in custom.get("Dimensions", ())},
+            "unit": custom.get("Unit", ""),
+        }
+    return {
+        "metric": metric,
+        "label": {"balancer": balancer, "target_group": f"targetgroup/{group}"} if slash else None,
+        "target": configuration["TargetValue"],
+        "scale_in": not configuration.get("DisableScaleIn", False),
+        "out_cooldown_s": configuration.get("ScaleOutCooldown"),
+        "in_cooldown_s": configuration.get("ScaleInCooldown"),
+    }
+
+
+class ContainerSchedule(Kind):
+    """Settings: `resource`, `schedule` (cron(...) or at(...)), `time_zone`, `min`, `max`: None
+    leaves that limit as it is. It has no tags, and the Resource's name."""
+
+    name = "container_schedule"
+    fixed = frozenset({"resource"})
+    tagged = False
+
+    def find(self, account: Account, owner: Owner) -> list[Found]:
+        actions = _listed(account, owner, "describe_scheduled_actions", "ScheduledActions")
+        return [self._found(action) for action in actions]
+
+    def _found(self, action: Mapping[str, Any]) -> Found:
+        limits = action.get("ScalableTargetAction", {})
+        settings = {
+            "resource": action["ResourceId"],
+            "schedule": action["Schedule"],
+            "time_zone": action.get("Timezone", "UTC"),
+            "min": limits.get("MinCapacity"),
+            "max": limits.get("MaxCapacity"),
+        }
+        return Found(
+            self.name, action["ScheduledActionName"], action["ScheduledActionARN"], settings
+        )
+
+    def create(self, account: Account, want: Want) -> None:
+        """Puts it, which is the same for one that is there."""
+        settings = want.settings
+        limits = {"MinCapacity": settings["min"], "MaxCapacity": settings["max"]}
+        account.client(SERVICE).put_scheduled_action(
+            **_scaled(settings["resource"]),
+            ScheduledActionName=want.address.partition(".")[2],
+            Schedule=settings["schedule"],
+            Timezone=settings["time_zone"],
+            ScalableTargetAction={
+                key: value for key, value in limits.items() if value is not None
+            },
+        )
+
+    def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
+        self.create(account, want)
+
+    def delete(self, account: Account, found: Found) -> None:
+        account.client(SERVICE).delete_scheduled_action(
+            **_scaled(found.settings["resource"]), ScheduledActionName=found.name
+        )
+
+
+KINDS: tuple[Kind, ...] = (ScalableTarget(), ContainerPolicy(), ContainerSchedule())

@@ -1,0 +1,277 @@
+"""ECS clusters, and the services in them that keep tasks running behind a balancer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import loadcore as lc
+from loadcore_aws.stack.kinds.ownership import all_found, name_in
+from loadcore_aws.stack.names import tag_dict
+from loadcore_aws.stack.resource import Found, Kind, Want
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from loadcore_aws.stack.account import Account
+    from loadcore_aws.stack.names import Owner
+
+DEPLOYED_BY = "loadcore:deployed-by"
+"""A tag of the service: the token of the apply that last deployed something to it."""
+
+
+def ecs_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in sorted(tags.items())]
+
+
+def _in_parts(things: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """ECS describes so many at a time."""
+    for begin in range(0, len(things), size):
+        yield things[begin : begin + size]
+
+
+class Cluster(Kind):
+    """Settings: `insights` (CloudWatch's Container Insights, which cost). Its id is its name."""
+
+    name = "cluster"
+
+    def find(self, account: Account, owner: Owner) -> list[Found]:
+        listed = account.pages("ecs", "list_clusters", "clusterArns")
+        ours = [arn for arn in listed if arn.rpartition("/")[2].startswith(owner.prefix)]
+        clusters = [
+            cluster
+            for part in _in_parts(ours, 100)
+            for cluster in account.client("ecs").describe_clusters(
+                clusters=part, include=["TAGS", "SETTINGS"]
+            )["clusters"]
+            if cluster["status"] != "INACTIVE"
+        ]
+        return all_found(clusters, lambda cluster: self._found(owner, cluster))
+
+    def _found(self, owner: Owner, cluster: dict[str, Any]) -> Found | None:
+        tags = tag_dict(cluster.get("tags"))
+        name = name_in(tags, owner, self.name)
+        if name is None:
+            return None
+        settings = {each["name"]: each["value"] for each in cluster.get("settings", ())}
+        return Found(
+            self.name,
+            name,
+            cluster["clusterName"],
+            {"insights": settings.get("containerInsights", "disabled") != "disabled"},
+            {"arn": cluster["clusterArn"]},
+            cluster["status"],
+            tags,
+        )
+
+    def create(self, account: Account, want: Want) -> None:
+        """ECS answers with the cluster that has the name, if there is one, and leaves it alone."""
+        cluster = account.client("ecs").create_cluster(
+            clusterName=want.physical,
+            settings=[_insights(want.settings["insights"])],
+            tags=ecs_tags(want.tags),
+        )["cluster"]
+        has = tag_dict(
+            account.client("ecs").list_tags_for_resource(resourceArn=cluster["clusterArn"])["tags"]
+        )
+        if not want.tags.items() <= has.items():
+            raise lc.RunError(f"{want.address}: there is a cluster {want.physical} that is not of "
+                              "this stack; give the stack another name")  # fmt: skip
+
+    def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
+        ecs = account.client("ecs")
+        if "insights" in changed:
+            ecs.update_cluster(cluster=found.id, settings=[_insights(want.settings["insights"])])
+        if "tags" in changed:
+            ecs.tag_resource(resourceArn=found.attributes["arn"], tags=ecs_tags(want.tags))
+
+    def delete(self, account: Account, found: Found) -> None:
+        if not self.going(found):
+            account.client("ecs").delete_cluster(cluster=found.id)
+
+    def pending(self, account: Account, found: Found) -> str:
+        return "" if found.state == "ACTIVE" else found.state.lower()
+
+    def going(self, found: Found) -> bool:
+        return found.state == "DEPROVISIONING"
+
+
+def _insights(on: bool) -> dict[str, str]:
+    return {"name": "containerInsights", "value": "enabled" if on else "disabled"}
+
+
+class ContainerService(Kind):
+    """Settings: `cluster`, `task_definition` (an ARN), `container` and `port` behind
+    `target_group`, `subnets` and `security_groups` (sorted ids), `public` (a public address, to
+    reach ECR without NAT), `grace_s`, `min_percent` and `max_percent` of the tasks while a new
+    version comes, and `desired`, which counts at creation only: from then on policies decide.
+
+    Its id is its ARN; attributes `name`, `cluster`, `resource` (as Application Auto Scaling says
+    it), `running`, `desired`, `reason`, `rolled_back`. A version that does not get healthy is rolled back by ECS'
+    circuit breaker ("How the Amazon ECS deployment circuit breaker detects failures", Amazon ECS
+    Developer Guide), and that is told; the service then runs what it ran before.
+    """
+
+    name = "container_service"
+    fixed = frozenset({"cluster", "container", "port", "target_group"})
+    unread = frozenset({"desired"})
+    ready_within_s = 1200.0
+    gone_within_s = 900.0
+
+    def find(self, account: Account, owner: Owner) -> list[Found]:
+        services = [
+            service
+            for arn in account.pages("ecs", "list_clusters", "clusterArns")
+            if arn.rpartition("/")[2].startswith(owner.prefix)
+            for service in self._services(account, arn)
+        ]
+        return all_found(services, lambda service: self._found(owner, service))
+
+    def _services(self, account: Account, cluster: str) -> Iterator[dict[str, Any]]:
+        ecs = account.client("ecs")
+        try:
+            listed = account.pages("ecs", "list_services", "serviceArns", cluster=cluster)
+        except ecs.exceptions.ClusterNotFoundException:  # it is listed for a while yet
+            return
+        for part in _in_parts(listed, 10):
+            answer = ecs.describe_services(cluster=cluster, services=part, include=["TAGS"])
+            yield from (each for each in answer["services"] if each["status"] != "INACTIVE")
+
+    def _found(self, owner: Owner, service: dict[str, Any]) -> Found | None:
+        tags = tag_dict(service.get("tags"))
+        name = name_in(tags, owner, self.name)
+        if name is None:
+            return None
+        cluster = service["clusterArn"].rpartition("/")[2]
+        attributes = {
+            "name": service["serviceName"],
+            "cluster": cluster,
+            "resource": f"service/{cluster}/{service['serviceName']}",
+            "running": str(service["runningCount"]),
+            "desired": str(service["desiredCount"]),
+            "reason": _reason(service),
+            "rolled_back": "yes" if _is_rolled_back(service) else "no",
+        }
+        settings = _service_settings(service, cluster)
+        state = "DRAINING" if service["status"] == "DRAINING" else _rollout(service["deployments"])
+        return Found(self.name, name, service["serviceArn"], settings, attributes, state, tags)
+
+    def create(self, account: Account, want: Want) -> None:
+        settings = want.settings
+        account.client("ecs").create_service(
+            cluster=settings["cluster"],
+            serviceName=want.physical,
+            desiredCount=settings["desired"],
+            launchType="FARGATE",
+            loadBalancers=[
+                {
+                    "targetGroupArn": settings["target_group"],
+                    "containerName": settings["container"],
+                    "containerPort": settings["port"],
+                }
+            ],
+            enableECSManagedTags=True,
+            propagateTags="SERVICE",
+            clientToken=want.token[:36],
+            tags=ecs_tags({**want.tags, DEPLOYED_BY: want.token}),
+            **_changeable(settings),
+        )
+
+    def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
+        """Raises loadcore.RunError where ECS has taken back what this same apply has set."""
+        ecs = account.client("ecs")
+        deploys = bool(changed - {"tags"})
+        if deploys:
+            again = found.tags.get(DEPLOYED_BY) == want.token
+            if again and found.attributes["rolled_back"] == "yes":
+                raise lc.RunError(_given_up(found))
+            ecs.update_service(
+                cluster=found.attributes["cluster"], service=found.id, **_changeable(want.settings)
+            )
+        tags = {**want.tags, DEPLOYED_BY: want.token} if deploys else want.tags
+        ecs.tag_resource(resourceArn=found.id, tags=ecs_tags(tags))
+
+    def delete(self, account: Account, found: Found) -> None:
+        if not self.going(found):
+            account.client("ecs").delete_service(
+                cluster=found.attributes["cluster"], service=found.id, force=True
+            )
+
+    def pending(self, account: Account, found: Found) -> str:
+        if found.state == "FAILED":
+            raise lc.RunError(_given_up(found))
+        if found.state == "COMPLETED":
+            return ""
+        return f"{found.attributes['running']} of {found.attributes['desired']} tasks run"
+
+    def going(self, found: Found) -> bool:
+        return found.state == "DRAINING"
+
+
+def _changeable(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "taskDefinition": settings["task_definition"],
+        "networkConfiguration": {
+            "awsvpcConfiguration": {
+                "subnets": settings["subnets"],
+                "securityGroups": settings["security_groups"],
+                "assignPublicIp": "ENABLED" if settings["public"] else "DISABLED",
+            }
+        },
+        "deploymentConfiguration": {
+            "deploymentCircuitBreaker": {"enable": True, "rollback": True},
+            "minimumHealthyPercent": settings["min_percent"],
+            "maximumPercent": settings["max_percent"],
+        },
+        "healthCheckGracePeriodSeconds": settings["grace_s"],
+    }
+
+
+def _service_settings(service: Mapping[str, Any], cluster: str) -> dict[str, Any]:
+    network = service.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
+    balanced = (service.get("loadBalancers") or [{}])[0]
+    deployment = service["deploymentConfiguration"]
+    return {
+        "cluster": cluster,
+        "task_definition": service["taskDefinition"],
+        "container": balanced.get("containerName"),
+        "port": balanced.get("containerPort"),
+        "target_group": balanced.get("targetGroupArn"),
+        "subnets": sorted(network.get("subnets", ())),
+        "security_groups": sorted(network.get("securityGroups", ())),
+        "public": network.get("assignPublicIp") == "ENABLED",
+        "grace_s": service.get("healthCheckGracePeriodSeconds", 0),
+        "min_percent": deployment.get("minimumHealthyPercent"),
+        "max_percent": deployment.get("maximumPercent"),
+    }
+
+
+def _rollout(deployments: Iterable[Mapping[str, Any]]) -> str:
+    """COMPLETED, IN_PROGRESS or FAILED; those that are being replaced do not matter."""
+    states = [each.get("rolloutState") for each in deployments if each["status"] == "PRIMARY"]
+    return str(states[0]) if states and states[0] else "IN_PROGRESS"
+
+
+def _is_rolled_back(service: Mapping[str, Any]) -> bool:
+    """ECS shows a deployment that failed for a while beside the one it goes back to, and says so
+    in the service's events."""
+    failed = any(each.get("rolloutState") == "FAILED" for each in service["deployments"])
+    said = any("rolling back" in each["message"] for each in service.get("events") or ())
+    return failed or said
+
+
+def _reason(service: Mapping[str, Any]) -> str:
+    """What ECS said last of why tasks did not start."""
+    messages = [str(each["message"]) for each in service.get("events") or ()]  # the newest first
+    telling = [text for text in messages if "unable" in text or "failed" in text]
+    return " ".join(telling[0].split()) if telling else "its events say no more"
+
+
+def _given_up(found: Found) -> str:
+    return (
+        f"{found.address}: the new tasks did not get healthy and ECS gave them up: "
+        f"{found.attributes['reason']}; what ran before runs on; look at the stopped tasks of "
+        f"cluster {found.attributes['cluster']} and at the service's log, then apply again"
+    )
+
+
+KINDS: tuple[Kind, ...] = (Cluster(), ContainerService())

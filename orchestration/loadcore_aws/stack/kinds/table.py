@@ -1,0 +1,117 @@
+"""DynamoDB tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from loadcore_aws.stack.kinds.ownership import all_found, name_in
+from loadcore_aws.stack.names import tag_dict, tag_list
+from loadcore_aws.stack.resource import Found, Kind, Want
+
+if TYPE_CHECKING:
+    from loadcore_aws.stack.account import Account
+    from loadcore_aws.stack.names import Owner
+
+ENABLED = {"ENABLED", "ENABLING", "UPDATING"}
+
+
+class Table(Kind):
+    """Settings: `partition_key` and `sort_key` (names of text attributes; no sort key: empty),
+    `point_in_time_recovery`, `managed_key` (encrypted with the account's aws/dynamodb key rather
+    than with one that AWS owns) and `deletion_protection`. Billed by request. Its id is its name.
+
+    DynamoDB takes one change of a table at a time and refuses the others for the moment.
+    """
+
+    name = "table"
+    fixed = frozenset({"partition_key", "sort_key"})
+    holds_data = True
+    ready_within_s = 600.0
+    gone_within_s = 600.0
+
+    def find(self, account: Account, owner: Owner) -> list[Found]:
+        names = account.pages("dynamodb", "list_tables", "TableNames")
+        ours = [name for name in names if name.startswith(owner.prefix)]
+        return all_found(ours, lambda name: self._found(account, owner, name))
+
+    def _found(self, account: Account, owner: Owner, table_name: str) -> Found | None:
+        dynamodb = account.client("dynamodb")
+        table = dynamodb.describe_table(TableName=table_name)["Table"]
+        tags = tag_dict(
+            account.pages(
+                "dynamodb", "list_tags_of_resource", "Tags", ResourceArn=table["TableArn"]
+            )
+        )
+        name = name_in(tags, owner, self.name)
+        if name is None:
+            return None
+        settings = _settings(table, self._recovery(dynamodb, table))
+        attributes = {"arn": table["TableArn"]}
+        return Found(self.name, name, table_name, settings, attributes, table["TableStatus"], tags)
+
+    def _recovery(self, dynamodb: Any, table: dict[str, Any]) -> bool:
+        if table["TableStatus"] in {"CREATING", "DELETING"}:
+            return False
+        answer = dynamodb.describe_continuous_backups(TableName=table["TableName"])
+        recovery = answer["ContinuousBackupsDescription"].get("PointInTimeRecoveryDescription", {})
+        return bool(recovery.get("PointInTimeRecoveryStatus") == "ENABLED")
+
+    def create(self, account: Account, want: Want) -> None:
+        """Point-in-time recovery can only be switched on afterwards, which is an update."""
+        keys = [(want.settings["partition_key"], "HASH"), (want.settings["sort_key"], "RANGE")]
+        keys = [(key, role) for key, role in keys if key]
+        account.client("dynamodb").create_table(
+            TableName=want.physical,
+            KeySchema=[{"AttributeName": key, "KeyType": role} for key, role in keys],
+            AttributeDefinitions=[
+                {"AttributeName": key, "AttributeType": "S"} for key, _ in sorted(keys)
+            ],
+            BillingMode="PAY_PER_REQUEST",
+            SSESpecification={"Enabled": want.settings["managed_key"]},
+            DeletionProtectionEnabled=want.settings["deletion_protection"],
+            Tags=tag_list(want.tags),
+        )
+
+    def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
+        dynamodb = account.client("dynamodb")
+        if "tags" in changed:
+            dynamodb.tag_resource(ResourceArn=found.attributes["arn"], Tags=tag_list(want.tags))
+        if "point_in_time_recovery" in changed:
+            dynamodb.update_continuous_backups(
+                TableName=found.id,
+                PointInTimeRecoverySpecification={
+                    "PointInTimeRecoveryEnabled": want.settings["point_in_time_recovery"]
+                },
+            )
+        if "deletion_protection" in changed:
+            dynamodb.update_table(
+                TableName=found.id, DeletionProtectionEnabled=want.settings["deletion_protection"]
+            )
+        elif "managed_key" in changed:
+            dynamodb.update_table(
+                TableName=found.id, SSESpecification={"Enabled": want.settings["managed_key"]}
+            )
+
+    def delete(self, account: Account, found: Found) -> None:
+        if not self.going(found):
+            account.client("dynamodb").delete_table(TableName=found.id)
+
+    def pending(self, account: Account, found: Found) -> str:
+        return "" if found.state == "ACTIVE" else found.state.lower()
+
+    def going(self, found: Found) -> bool:
+        return found.state == "DELETING"
+
+
+def _settings(table: dict[str, Any], recovery: bool) -> dict[str, Any]:
+    keys = {each["KeyType"]: each["AttributeName"] for each in table["KeySchema"]}
+    return {
+        "partition_key": keys["HASH"],
+        "sort_key": keys.get("RANGE", ""),
+        "point_in_time_recovery": recovery,
+        "managed_key": table.get("SSEDescription", {}).get("Status") in ENABLED,
+        "deletion_protection": table.get("DeletionProtectionEnabled", False),
+    }
+
+
+KINDS: tuple[Kind, ...] = (Table(),)
