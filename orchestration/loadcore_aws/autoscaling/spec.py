@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -197,10 +198,22 @@ class Schedule:
     max: int | None = None
     desired: int | None = None
 
+    @property
+    def moment(self) -> datetime | None:
+        """`at` in UTC; None where it is empty, or no time with a zone."""
+        try:
+            moment = datetime.fromisoformat(self.at.replace("Z", "+00:00"))
+        except ValueError:
+            return None
+        return None if moment.tzinfo is None else moment.astimezone(timezone.utc)
+
     def faults(self) -> Iterator[Fault]:
         yield from no_name(self.name)
         if bool(self.cron) == bool(self.at):
             yield Fault(("cron",), "give either cron or at")
+        elif self.at and self.moment is None:
+            yield Fault(("at",), f"is {self.at!r}, which is no time with a zone; give one such as "
+                                 "2026-01-05T08:00:00Z")  # fmt: skip
         if self.min is None and self.max is None and self.desired is None:
             yield Fault(("desired",), "give at least one of min, max and desired")
         for key in ("min", "max", "desired"):

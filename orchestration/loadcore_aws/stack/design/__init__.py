@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadcore_aws.stack.design import network
+from loadcore_aws.stack.design import balancer, group, network, scaling
 
 if TYPE_CHECKING:
     from loadcore_aws.stack.design.facts import Facts
     from loadcore_aws.stack.resource import Resource
     from loadcore_aws.stack.spec import Stack
 
-PARTS = (network,)
+PARTS = (network, balancer, group, scaling)
 
 
 def resources(stack: Stack, facts: Facts) -> list[Resource]:

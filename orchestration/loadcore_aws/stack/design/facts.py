@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True)
@@ -32,3 +33,5 @@ class Facts:
     packages: tuple[File, ...] = field(default=())
     controller: str = ""
     """the text of the controller's file"""
+    now: datetime | None = None
+    """so that what was to happen once and is over is not asked for again"""

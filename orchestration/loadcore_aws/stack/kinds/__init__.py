@@ -3,7 +3,7 @@ way. Kinds of one rank do not need each other."""
 
 from __future__ import annotations
 
-from loadcore_aws.stack.kinds import network
+from loadcore_aws.stack.kinds import alarm, balancer, group, group_parts, network, scaling
 from loadcore_aws.stack.resource import Kind
 
 RANKS: tuple[tuple[str, ...], ...] = (
@@ -20,7 +20,7 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("alarm",),
 )
 
-_MODULES = (network,)
+_MODULES = (alarm, balancer, group, group_parts, network, scaling)
 
 BY_NAME: dict[str, Kind] = {kind.name: kind for module in _MODULES for kind in module.KINDS}
 KINDS: tuple[Kind, ...] = tuple(BY_NAME[name] for rank in RANKS for name in rank if name in BY_NAME)

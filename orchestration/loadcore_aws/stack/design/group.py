@@ -1,0 +1,85 @@
+"""The Auto Scaling group's resources: the group, the hook at its instances' end, its messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from loadcore_aws.stack.design import network
+from loadcore_aws.stack.resource import Ref, Resource
+
+if TYPE_CHECKING:
+    from loadcore_aws.stack.design.facts import Facts
+    from loadcore_aws.stack.spec import Stack
+
+GROUP = Ref("auto_scaling_group.main")
+TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
+EVENTS = (
+    "autoscaling:EC2_INSTANCE_LAUNCH",
+    "autoscaling:EC2_INSTANCE_LAUNCH_ERROR",
+    "autoscaling:EC2_INSTANCE_TERMINATE",
+    "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
+)
+
+
+def resources(stack: Stack, facts: Facts) -> list[Resource]:
+    if stack.containers is not None:
+        return []
+    made = [_group(stack, facts)]
+    if stack.group.drain_s:
+        hook = {
+            "group": GROUP,
+            "transition": TERMINATING,
+            "heartbeat_s": stack.group.drain_s,
+            "default_result": "CONTINUE",
+        }
+        made.append(Resource("lifecycle_hook", "drain", hook))
+    if stack.topic is not None:
+        notification = {"group": GROUP, "topic": Ref("topic.main"), "events": list(EVENTS)}
+        made.append(Resource("group_notification", "main", notification))
+    return made
+
+
+def _group(stack: Stack, facts: Facts) -> Resource:
+    """After the listener: a target group without one calls no instance healthy."""
+    group = stack.group
+    settings: dict[str, Any] = {
+        "min": group.min,
+        "max": group.max,
+        "template": {
+            "id": Ref("launch_template.instances"),
+            "version": Ref("launch_template.instances", "version"),
+        },
+        "mixed": _mixed(stack),
+        "subnets": network.instance_subnets(stack, facts),
+        "target_groups": [Ref("target_group.main")],
+        "health_check": "ELB",
+        "health_check_grace_s": group.health_check_grace_s,
+        "cooldown_s": group.cooldown_s,
+        "warmup_s": group.warmup_s,
+        "min_healthy_percent": group.min_healthy_percent,
+        "max_healthy_percent": group.max_healthy_percent,
+        "termination_policies": ["Default"],
+        "capacity_rebalance": _has_spot(stack),
+        "group_metrics": True,
+    }
+    if group.desired is not None:
+        settings["desired"] = group.desired
+    after = ("listener.main", *network.way_out(stack))
+    return Resource("auto_scaling_group", "main", settings, after)
+
+
+def _mixed(stack: Stack) -> dict[str, Any] | None:
+    mixed = stack.instances.mixed
+    if mixed is None:
+        return None
+    return {
+        "types": list(mixed.types),
+        "on_demand_base": mixed.on_demand_base,
+        "on_demand_percent": mixed.on_demand_percent,
+        "spot_strategy": mixed.spot_strategy,
+    }
+
+
+def _has_spot(stack: Stack) -> bool:
+    mixed = stack.instances.mixed
+    return mixed is not None and mixed.on_demand_percent < 100

@@ -1,0 +1,140 @@
+"""Instance refreshes: how a running group comes to another launch template, and back again where
+the new instances do not get healthy.
+
+Sources: "Use an instance refresh to update instances in an Auto Scaling group" and "Undo changes
+with a rollback" (Amazon EC2 Auto Scaling User Guide); StartInstanceRefresh (API Reference): the
+group has the new configuration once the refresh has succeeded, and not before.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import loadcore as lc
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from loadcore_aws.stack.account import Account
+
+SERVICE = "autoscaling"
+UNDER_WAY = {"Pending", "InProgress", "Baking"}
+GOING_BACK = {"RollbackInProgress"}
+ENDING = {"Cancelling"}
+
+
+@dataclass(frozen=True)
+class Refresh:
+    """The last one of a group. `launch` is what it brings, as AWS describes it: LaunchTemplate or
+    MixedInstancesPolicy."""
+
+    id: str
+    status: str
+    percent: int
+    reason: str
+    launch: Mapping[str, Any]
+
+    @property
+    def active(self) -> bool:
+        return self.status in UNDER_WAY | GOING_BACK | ENDING
+
+    @property
+    def brings(self) -> bool:
+        """Whether the group is, for all that is known, to have what it brings."""
+        return self.status in UNDER_WAY | GOING_BACK
+
+    def progress(self) -> str:
+        if self.status in GOING_BACK:
+            why = f" ({self.reason})" if self.reason else ""
+            return f"the new instances failed{why}, the old version is coming back"
+        return f"instance refresh {self.percent} %"
+
+
+def last_refresh(account: Account, group: str) -> Refresh | None:
+    answer = account.client(SERVICE).describe_instance_refreshes(
+        AutoScalingGroupName=group, MaxRecords=1
+    )
+    for element in answer["InstanceRefreshes"]:
+        rollback = element.get("RollbackDetails") or {}
+        reason = rollback.get("RollbackReason") or element.get("StatusReason") or ""
+        return Refresh(
+            element["InstanceRefreshId"],
+            element["Status"],
+            element.get("PercentageComplete", 0),
+            reason.strip().rstrip("."),
+            element.get("DesiredConfiguration") or {},
+        )
+    return None
+
+
+class Watch:
+    """Which refreshes this command has started or waited for. A failed one among them is told; one
+    that failed before is no reason not to try again. For several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: WeakKeyDictionary[Account, set[str]] = WeakKeyDictionary()
+
+    def see(self, account: Account, refresh: str) -> None:
+        with self._lock:
+            self._seen.setdefault(account, set()).add(refresh)
+
+    def start(
+        self,
+        account: Account,
+        group: str,
+        launch: Mapping[str, Any],
+        *,
+        min_healthy_percent: int,
+        max_healthy_percent: int,
+        warmup_s: int | None,
+    ) -> None:
+        """Instances that are as wanted already are skipped, so one that was begun in vain costs
+        nothing. Another one under way ends first: AWS says InstanceRefreshInProgress until then.
+
+        Raises loadcore.RunError where the last one was watched and came to nothing.
+        """
+        client = account.client(SERVICE)
+        last = last_refresh(account, group)
+        if last is not None:
+            self._check(account, group, last)
+            if last.status in UNDER_WAY:
+                client.cancel_instance_refresh(AutoScalingGroupName=group)
+        preferences: dict[str, Any] = {
+            "MinHealthyPercentage": min_healthy_percent,
+            "MaxHealthyPercentage": max_healthy_percent,
+            "SkipMatching": True,
+            "AutoRollback": True,
+        }
+        if warmup_s is not None:
+            preferences["InstanceWarmup"] = warmup_s
+        answer = client.start_instance_refresh(
+            AutoScalingGroupName=group,
+            Strategy="Rolling",
+            DesiredConfiguration=dict(launch),
+            Preferences=preferences,
+        )
+        self.see(account, answer["InstanceRefreshId"])
+
+    def _check(self, account: Account, group: str, last: Refresh) -> None:
+        """Told once: whoever applies again wants another try."""
+        if last.active or last.status in {"Successful", "Cancelled"}:
+            return
+        with self._lock:
+            seen = self._seen.get(account, set())
+            if last.id not in seen:
+                return
+            seen.discard(last.id)
+        what = (
+            "the old version runs on"
+            if last.status == "RollbackSuccessful"
+            else "old and new instances may run side by side"
+        )
+        raise lc.RunError(
+            f"the instance refresh of {group} ended as {last.status}"
+            f"{f': {last.reason}' if last.reason else ''}; {what}. See  loadcore stack logs  for "
+            "why the new instances failed, then mend it and apply again"
+        )
