@@ -20,7 +20,15 @@ from loadcore_aws.stack.errors import Meaning, explained, meaning
 from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.progress import Event, Outcome, Steps
 from loadcore_aws.stack.removal import remove
-from loadcore_aws.stack.resource import Found, Resource, Want, differences, fixed_digest, resolved
+from loadcore_aws.stack.resource import (
+    Found,
+    Resource,
+    Want,
+    differences,
+    fixed_digest,
+    is_known,
+    resolved,
+)
 from loadcore_aws.stack.retry import Patience, StoppedError, check_time
 
 if TYPE_CHECKING:
@@ -123,6 +131,7 @@ class Step:
         self._kind = find.kind_of(resource)
         self._resource = resource
         self._settings = resolved(resource.settings, known)
+        assert is_known(self._settings), f"{resource.address} refers to what is never made"
         digest = fixed_digest(self._kind, self._settings) if self._kind.fixed else ""
         self._want = Want(
             resource.address,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -11,7 +11,7 @@ import loadcore as lc
 from loadcore_aws.stack import design, find
 from loadcore_aws.stack.design.gather import gather
 from loadcore_aws.stack.names import EXPIRES, Owner, parse_time
-from loadcore_aws.stack.resource import Found, Resource, differences, refs_in, resolved
+from loadcore_aws.stack.resource import Found, Resource, differences, resolved
 from loadcore_aws.stack.spec import Stack, check
 
 if TYPE_CHECKING:
@@ -116,11 +116,20 @@ def _changes(plan: Plan, wanted: list[Resource], found: list[Found]) -> list[Cha
     for resource in wanted:
         change = _change(plan, resource, by_address.pop(resource.address, []), known)
         if change.found is not None and change.action != "replace":
-            known[resource.address] = change.found
+            known[resource.address] = _to_be(change.found, change.action)
         changes.append(change)
     for address, rest in by_address.items():
         changes.append(Change(address, "delete", None, rest[0], surplus=tuple(rest)))
     return changes
+
+
+def _to_be(found: Found, action: Action) -> Found:
+    """Without what an update is going to change of it."""
+    if action == "keep":
+        return found
+    moving = find.kind_of(found).moving
+    stays = {key: value for key, value in found.attributes.items() if key not in moving}
+    return replace(found, attributes=stays)
 
 
 def _change(
@@ -156,8 +165,3 @@ def _check_data(resource: Resource, reasons: list[Reason]) -> None:
             f"cannot change {changed} without losing its data; take a stack of another name and "
             "move the data, or change it back",
         )
-
-
-def is_known(value: Any) -> bool:
-    """Whether no part of it has yet to be made."""
-    return next(refs_in(value), None) is None

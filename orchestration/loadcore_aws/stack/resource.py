@@ -66,8 +66,9 @@ class Found:
     def address(self) -> str:
         return f"{self.kind}.{self.name}"
 
-    def attribute(self, name: str) -> str:
-        return self.id if name == "id" else self.attributes[name]
+    def attribute(self, name: str) -> str | None:
+        """None while it has yet to be made."""
+        return self.id if name == "id" else self.attributes.get(name)
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,8 @@ class Kind(ABC):
     """settings that AWS does not give back, which are not compared"""
     holds_data: ClassVar[bool] = False
     """a replacement would lose data, so there is none"""
+    moving: ClassVar[frozenset[str]] = frozenset()
+    """attributes that an update changes, so that what refers to them changes with it"""
     tagged: ClassVar[bool] = True
     """false for what AWS keeps no tags of: it is found through its parent"""
     ready_within_s: ClassVar[float] = 60.0
@@ -147,7 +150,8 @@ def resolved(value: Any, known: Mapping[str, Found]) -> Any:
     then, as ids come in no order."""
     if isinstance(value, Ref):
         found = known.get(value.address)
-        return value if found is None else found.attribute(value.attribute)
+        made = found.attribute(value.attribute) if found is not None else None
+        return value if made is None else made
     if isinstance(value, Mapping):
         return {key: resolved(part, known) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -156,6 +160,11 @@ def resolved(value: Any, known: Mapping[str, Found]) -> Any:
             return sorted(parts)
         return parts
     return value
+
+
+def is_known(value: Any) -> bool:
+    """Whether no part of it has yet to be made."""
+    return next(refs_in(value), None) is None
 
 
 def fixed_digest(kind: Kind, settings: Settings) -> str:
