@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+from aws_front import images
 from aws_front.front import Front
 
 if TYPE_CHECKING:
@@ -19,10 +21,13 @@ SETTINGS = ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_SESSIO
 
 
 @pytest.fixture(scope="session")
-def moto_url() -> Iterator[str]:
+def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server with no resources in it but what the tests make."""
+    public_images = tmp_path_factory.mktemp("moto") / "images.json"
+    images.write(public_images)
+    settings = {**os.environ, "MOTO_AMIS_PATH": str(public_images)}
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=settings) as process:
         try:
             yield url_of(process)
         finally:

@@ -120,8 +120,8 @@ def _routes(service: str, method: str) -> list[_Route]:
     found = []
     for name in model.operation_names:
         operation = model.operation_model(name)
-        if operation.http.get("method") != method:
-            continue
+        if operation.http.get("method") != method or operation.deprecated:
+            continue  # S3 has old actions on the paths of those that replaced them
         path, _, query = operation.http["requestUri"].partition("?")
         shape = operation.input_shape
         required = [shape.members[m] for m in shape.required_members] if shape else []

@@ -5,6 +5,7 @@ what moto lacks (see lacking.py). Nothing is patched: clients talk HTTP to it as
 from __future__ import annotations
 
 import threading
+import traceback
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from aws_front import inventory, lacking
 from aws_front.actions import Request, identify
-from aws_front.answers import Answer
+from aws_front.answers import Answer, error
 from aws_front.faults import Kind, Rule, Rules
 
 if TYPE_CHECKING:
@@ -211,7 +212,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(headers.get("content-length", 0)))
-        answer = self.server.front.answer(identify(self.command, self.path, headers, body))
+        request = identify(self.command, self.path, headers, body)
+        try:
+            answer = self.server.front.answer(request)
+        except Exception:  # a fault of the front itself: shown to the test, not to its log
+            answer = error(request, "FrontFault", traceback.format_exc(), 501)
         if answer is None:
             self.close_connection = True
             return

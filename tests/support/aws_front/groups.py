@@ -123,6 +123,9 @@ def delete(request: Request, moto: Moto) -> Answer:
     answer = moto.forward(request)
     if answer.good:
         where = place(request)
+        client = moto.client("autoscaling", request.region)
+        for policy in client.describe_policies(AutoScalingGroupName=where[1])["ScalingPolicies"]:
+            client.delete_policy(AutoScalingGroupName=where[1], PolicyName=policy["PolicyName"])
         with moto.lock:
             state = moto.state
             for key in [k for k in state.tracking_alarms if k[:2] == where]:
@@ -147,6 +150,17 @@ def set_desired(request: Request, moto: Moto) -> Answer:
             message += f"for the AutoScalingGroup {group['AutoScalingGroupName']}."
             return error(request, "ValidationError", message)
     return moto.forward(request)
+
+
+def terminate(request: Request, moto: Moto) -> Answer:
+    instance = request.text("InstanceId")
+    found = moto.client("autoscaling", request.region).describe_auto_scaling_instances(
+        InstanceIds=[instance]
+    )["AutoScalingInstances"]
+    if found:
+        return moto.forward(request)
+    message = f"Instance Id not found - No managed instance found for instance ID: {instance}"
+    return error(request, "ValidationError", message)
 
 
 def activities(request: Request, moto: Moto) -> Answer:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, TypeAlias
 
@@ -46,7 +47,13 @@ def inventory(url: str, region: str) -> dict[str, list[str]]:
     def clients(service: str) -> Any:
         return client(url, service, region)
 
-    counted = {kind: sorted(names(clients)) for kind, names in KINDS.items()}
+    def count(names: Callable[[Clients], Any]) -> list[str]:
+        return sorted(names(clients))
+
+    for service in {kind.partition(".")[0] for kind in KINDS}:
+        clients(service)  # made one by one: boto3's sessions are for one thread at a time
+    with ThreadPoolExecutor(4) as pool:
+        counted = dict(zip(KINDS, pool.map(count, KINDS.values()), strict=True))
     return {kind: names for kind, names in counted.items() if names}
 
 

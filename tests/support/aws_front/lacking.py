@@ -10,6 +10,7 @@ Calls without a row go to moto as they are. The front leaves these as moto has t
   its network interfaces (its own SecurityGroupIds do arrive); balancers have no interfaces.
 - NAT gateways, databases, tables and balancers are ready at once. Terminated instances, deleted NAT
   gateways and deleted ECS clusters stay listed with that state.
+- Scaling policies of two groups with the same name are one: names must differ between groups.
 - Lifecycle hooks hold no instance; CompleteLifecycleAction needs only the hook and the group.
 - SSM knows the public image parameters of Amazon Linux alone, Service Quotas those of VPC alone.
 - The tagging API lists no launch templates, addresses, groups, balancers or alarms.
@@ -21,7 +22,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from aws_front import compute, groups, others, refreshes, strict
+from aws_front.answers import error
 from aws_front.state import State
 
 if TYPE_CHECKING:
@@ -51,10 +55,14 @@ TABLE: dict[str, tuple[Handler, str]] = {
     "autoscaling.DescribeAutoScalingGroups": (groups.describe, "does not tell what it ignored"),
     "autoscaling.DeleteAutoScalingGroup": (
         groups.delete,
-        "leaves the alarms of target tracking; deletes a group with instances without ForceDelete "
-        "(refused with strict_dependencies)",
+        "leaves its policies and the alarms of target tracking; deletes a group with instances "
+        "without ForceDelete (refused with strict_dependencies)",
     ),
     "autoscaling.SetDesiredCapacity": (groups.set_desired, "goes beyond MinSize and MaxSize"),
+    "autoscaling.TerminateInstanceInAutoScalingGroup": (
+        groups.terminate,
+        "answers 500 where the instance is in no group",
+    ),
     "autoscaling.DescribeScalingActivities": (groups.activities, "always empty"),
     "autoscaling.PutScalingPolicy": (
         groups.put_policy,
@@ -119,6 +127,10 @@ def answer(request: Request, moto: Moto) -> Answer:
     if refused:
         return refused
     row = TABLE.get(f"{request.service}.{request.action}")
-    result = row[0](request, moto) if row else moto.forward(request)
+    try:
+        result = row[0](request, moto) if row else moto.forward(request)
+    except ClientError as refusal:  # a handler asked moto, and moto says what is wrong
+        said, status = refusal.response["Error"], refusal.response["ResponseMetadata"]
+        result = error(request, said["Code"], said["Message"], status["HTTPStatusCode"])
     strict.notice(request, result, moto)
     return result

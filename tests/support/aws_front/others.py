@@ -56,11 +56,7 @@ def create_listener(request: Request, moto: Moto) -> Answer:
     with moto.lock:
         client = moto.client("elbv2", request.region)
         balancer = request.text("LoadBalancerArn")
-        try:
-            listeners = client.describe_listeners(LoadBalancerArn=balancer)["Listeners"]
-        except ClientError:
-            return moto.forward(request)  # which says that there is no such balancer
-        for listener in listeners:
+        for listener in client.describe_listeners(LoadBalancerArn=balancer)["Listeners"]:
             if str(listener["Port"]) != request.text("Port"):
                 continue
             target = listener["DefaultActions"][0].get("TargetGroupArn", "")
@@ -81,11 +77,7 @@ def _described(request: Request, moto: Moto, action: str, form: dict[str, str]) 
 
 def profile_tags(request: Request, moto: Moto) -> Answer:
     name = request.text("InstanceProfileName")
-    try:
-        found = moto.client("iam", request.region).get_instance_profile(InstanceProfileName=name)
-    except ClientError as refused:
-        said = refused.response["Error"]
-        return error(request, said["Code"], said["Message"], 404)
+    found = moto.client("iam", request.region).get_instance_profile(InstanceProfileName=name)
     tags = found["InstanceProfile"].get("Tags", [])
     return query_answer(request, {"Tags": tags, "IsTruncated": False})
 
