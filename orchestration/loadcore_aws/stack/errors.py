@@ -31,10 +31,11 @@ THROTTLED = {
     "RequestThrottledException", "RequestLimitExceeded", "TooManyRequestsException",
     "TooManyRequests", "SlowDown", "PriorRequestNotComplete", "BandwidthLimitExceeded",
     "ProvisionedThroughputExceededException", "TransactionInProgressException",
-    "EC2ThrottledException",
-    "Client.RequestLimitExceeded", "ResourceContention", "ScalingActivityInProgress",
-    "OperationAborted", "ConcurrentModification", "ConcurrentModificationException",
-    "ConcurrentUpdateException", "IncorrectState", "ResourceConflictException",
+    "EC2ThrottledException", "Client.RequestLimitExceeded", "ResourceContention",
+    "ScalingActivityInProgress", "OperationAborted", "OperationAbortedException",
+    "ConcurrentAccess", "ConcurrentModification", "ConcurrentModificationException",
+    "ConcurrentUpdateException", "ConflictException", "IncorrectState",
+    "ResourceConflictException", "UpdateInProgressException",
 }  # fmt: skip
 UNKNOWN = {
     "InternalError", "InternalFailure", "InternalServerError", "InternalServiceError",
@@ -44,11 +45,24 @@ UNKNOWN = {
 IN_USE = {
     "DependencyViolation", "DeleteConflict", "ResourceInUse", "ResourceInUseException",
     "ResourceInUseFault", "BucketNotEmpty", "ScalingActivityInProgressFault",
-    "InvalidIPAddress.InUse",
-    "ClusterContainsServicesException", "ClusterContainsTasksException",
+    "InvalidIPAddress.InUse", "ClusterContainsServicesException", "ClusterContainsTasksException",
     "InvalidDBSubnetGroupStateFault", "InvalidDBInstanceState", "InvalidGroup.InUse",
-    "OperationNotPermitted", "AuthFailure.InUse",
+    "RepositoryNotEmptyException",
 }  # fmt: skip
+INVALID = {
+    "InvalidParameterValue", "InvalidParameterValueException", "InvalidParameterCombination",
+    "InvalidParameterException", "InvalidParameter", "ValidationError", "ValidationException",
+}  # fmt: skip
+UNSEEN = (
+    "instance profile",
+    "iaminstanceprofile",
+    "cannot be assumed",
+    "unable to assume",
+    "does not exist",
+    "not found",
+    "service linked role",
+    "service-linked role",
+)
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 UNKNOWN_CALLER = {
     "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "SignatureDoesNotMatch",
@@ -92,21 +106,19 @@ def meaning(error: BaseException) -> Meaning:
 
 
 def _is_not_yet(code: str, message: str) -> bool:
-    """Identity and Access Management is eventually consistent; services say so in their own words
-    when a role or profile that was just made is named ("Troubleshooting IAM", AWS IAM User Guide).
-    """
+    """What was just made is not visible to every service at once ("Troubleshooting IAM", AWS IAM
+    User Guide), and those that take it by name say so in words of their own."""
+    if code not in INVALID:
+        return False
     lowered = message.lower()
-    if "instance profile" in lowered or "iaminstanceprofile" in lowered:
-        return code in {"InvalidParameterValue", "ValidationError", "InvalidParameterCombination"}
-    cannot_assume = "cannot be assumed" in lowered or "unable to assume" in lowered
-    return cannot_assume or ("service linked role" in lowered and "not ready" in lowered)
+    return any(words in lowered for words in UNSEEN)
 
 
 def _is_gone(code: str) -> bool:
     return (
-        code.endswith((".NotFound", "NotFoundException", "NotFoundFault", ".Malformed", "NotFound"))
+        code.endswith(("NotFound", "NotFoundException", "NotFoundFault"))
         or code.startswith("NoSuch")
-        or code in {"404", "ResourceNotFound", "ClusterNotFoundException", "NotFoundException"}
+        or code in {"404", "InvalidID"}
     )
 
 
