@@ -198,4 +198,5 @@ main() {
 # cloud-init shows what is printed on the console; a copy stays on the disk.
 set -uo pipefail
 umask 022
+cd / || exit 1
 main > >(exec tee -a "$LOG") 2>&1

@@ -94,7 +94,7 @@ class InstancePlan:
         for index, wheel in enumerate(self.wheels):
             yield from (fault.under("wheels", index) for fault in wheel.faults())
         if self.package.file.endswith(".whl") and not WHEEL_TAG.search(self.package.file):
-            sentence = "names no wheel of CPython 3, such as loadcore-1-cp311-cp311-linux_x86_64.whl"
+            sentence = "names no wheel of CPython 3, as loadcore-1-cp311-cp311-linux_x86_64.whl"
             yield Fault(("package", "key"), sentence)
         if self.wheels and self.package.file.endswith(".rpm"):
             yield Fault(("wheels",), "belong to a wheel; an RPM brings what it needs")
