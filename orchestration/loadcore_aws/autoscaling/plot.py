@@ -65,7 +65,7 @@ def _draw_load(axes: Any, simulation: Simulation) -> None:
     if simulation.lost:
         lost = [count / simulation.step_s for count in simulation.columns["lost"]]
         axes.fill_between(minutes, _thinned(lost), color=LOST, label="lost/s")
-        axes.legend(loc="upper right", frameon=False, fontsize=8)
+        _legend(axes)
     axes.set_ylabel("requests/s")
     axes.set_ylim(bottom=0)
 
@@ -82,7 +82,7 @@ def _draw_instances(axes: Any, simulation: Simulation) -> None:
     axes.set_ylabel("instances")
     axes.set_ylim(0, max(*columns["instances"], group.max) * 1.1)
     axes.yaxis.get_major_locator().set_params(integer=True)
-    axes.legend(loc="upper right", frameon=False, fontsize=8)
+    _legend(axes)
 
 
 def _draw_times(axes: Any, simulation: Simulation) -> None:
@@ -96,7 +96,7 @@ def _draw_times(axes: Any, simulation: Simulation) -> None:
         axes.set_yscale("log")
     else:
         axes.set_ylim(bottom=0)
-    axes.legend(loc="upper right", frameon=False, fontsize=8)
+    _legend(axes)
 
 
 def _draw_alarms(axes: Any, simulation: Simulation) -> None:
@@ -115,10 +115,14 @@ def _draw_alarms(axes: Any, simulation: Simulation) -> None:
     axes.set_ylim(count, 0)
     shown = {state for states in simulation.alarms.values() for state in states}
     patches = [Patch(color=color, label=state) for state, color in STATES.items() if state in shown]
+    _legend(axes, handles=patches)
+
+
+def _legend(axes: Any, **options: Any) -> None:
+    """Above the plot, where it hides no line."""
     axes.legend(
-        handles=patches, loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False,
-        fontsize=8,
-    )  # fmt: skip
+        loc="lower right", bbox_to_anchor=(1, 0.97), ncols=3, frameon=False, fontsize=8, **options
+    )
 
 
 def _minutes(simulation: Simulation) -> list[float]:

@@ -111,7 +111,7 @@ class MinuteReports:
 def _bands(alarms: Sequence[Alarm]) -> list[tuple[float, float]]:
     """Middle and width of shares of the response times, finest around the percentiles that alarms
     look at; none where averages do, which are then exact."""
-    edges = set()
+    edges: set[float] = set()
     for alarm in alarms:
         if shorthand_of(alarm.metric) != "response_time":
             continue

@@ -7,6 +7,7 @@ import io
 import json
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import loadcore as lc
@@ -127,7 +128,7 @@ class Simulation:
     @property
     def instance_hours(self) -> float:
         """From the launch to the end of each instance, boot and drain included."""
-        return sum(self.columns["instances"]) * self.step_s / HOUR_S
+        return float(sum(self.columns["instances"]) * self.step_s / HOUR_S)
 
     @property
     def cost(self) -> float | None:
@@ -153,9 +154,7 @@ class Simulation:
         """How often a change of the capacity was followed by one the other way. One is a day's rise
         and fall; many are flapping."""
         changes = [one.after - one.before for one in self.activities if one.after != one.before]
-        return sum(
-            (left > 0) != (right > 0) for left, right in zip(changes, changes[1:], strict=False)
-        )
+        return sum((left > 0) != (right > 0) for left, right in pairwise(changes))
 
     def to_pandas(self) -> Any:
         """A pandas.DataFrame of the columns and `alarm.NAME` for each alarm, by time_s.

@@ -54,10 +54,12 @@ def _times(schedule: Schedule, start: datetime, duration_s: float) -> Iterator[f
 
 def _read(schedule: Schedule) -> datetime:
     try:
+        # Python 3.10 does not read the Z.
         at = datetime.fromisoformat(schedule.at.replace("Z", "+00:00"))
+        sound = at.tzinfo is not None
     except ValueError:
-        at = None  # type: ignore[assignment]
-    if at is None or at.tzinfo is None:
+        sound = False
+    if not sound:
         sentence = f"{schedule.at!r} is no time with a zone, such as 2026-01-05T08:00:00Z"
         raise lc.PlanError(f"schedule {schedule.name}: at", sentence)
     return at

@@ -23,7 +23,7 @@ WORKERS_MAX = 1000
 
 STEADY_SHARE = 0.98
 """The formulas for a steady state have no value at full use, and are far off just below it unless
-the load stays there for long. From here on it is the queue, stepped in time, that makes the rest."""
+the load stays there for long. From here on it is the queue, stepped in time, that does the rest."""
 
 
 class Times(NamedTuple):
@@ -65,8 +65,10 @@ class ServiceModel:
     cpu_full_percent: float = 100.0
     """CPU use without load and at capacity; a straight line between"""
     instance_type: str = ""
+    region: str = ""
     price_per_hour: float | None = None
-    """of one instance, in the currency of your choice"""
+    """of one instance, in the currency of your choice; None: that of instance_type in region, USD,
+    out of loadcore_aws.stack.prices, if it is there"""
 
     def faults(self) -> Iterator[Fault]:
         if not self.curve:

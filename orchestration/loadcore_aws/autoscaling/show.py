@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from loadcore_aws.autoscaling.result import Simulation
 
 WIDTH = 80
-LABEL = 14
+LABEL = 18
 BARS = " ▁▂▃▄▅▆▇█"
 MARKS = {"OK": "·", "ALARM": "!", "INSUFFICIENT_DATA": "?"}
 LOUDEST = ("ALARM", "INSUFFICIENT_DATA", "OK")
@@ -58,6 +58,7 @@ def svg(simulation: Simulation) -> str:
 def facts(simulation: Simulation) -> list[tuple[str, str]]:
     desired = simulation.columns["desired"]
     requests, lost = simulation.requests, simulation.lost
+    turns = f"changes of direction {simulation.reversals}"
     share = f" ({lost / requests:.2%})" if lost else ""
     rows = [
         ("time", _time(simulation.duration_s)),
@@ -65,12 +66,12 @@ def facts(simulation: Simulation) -> list[tuple[str, str]]:
         ("instances", f"from {desired[0]} up to {max(desired)}, at the end {desired[-1]}"),
         (
             "response",
-            f"mean {_milliseconds(simulation.response_mean_s)}, "
-            f"p99 at worst {_milliseconds(simulation.response_p99_worst_s)}",
+            f"mean {_duration(simulation.response_mean_s)}, "
+            f"p99 at worst {_duration(simulation.response_p99_worst_s)}",
         ),
         (
             "activities",
-            f"{len(simulation.activities)}, changes of direction {simulation.reversals}",
+            f"{len(simulation.activities)}, {turns}",
         ),
     ]
     hours = f"{simulation.instance_hours:.2f} instance hours"
@@ -87,7 +88,7 @@ def _chart(simulation: Simulation) -> list[str]:
         ("requests/s", "rate_rps", lambda value: f"{value:.4g}"),
         ("instances", "desired", lambda value: f"{value:g}"),
         ("lost", "lost", lambda value: f"{value:g}"),
-        ("p99", "response_p99_s", _milliseconds),
+        ("p99", "response_p99_s", _duration),
     ]
     for label, column, shown in scales:
         highest = max((v for v in columns[column] if not math.isnan(v)), default=0)
@@ -140,8 +141,10 @@ def _time(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}"
 
 
-def _milliseconds(seconds: float) -> str:
-    return "-" if math.isnan(seconds) else f"{seconds * 1000:.3g} ms"
+def _duration(seconds: float) -> str:
+    if math.isnan(seconds):
+        return "-"
+    return f"{seconds:.3g} s" if seconds >= 0.9995 else f"{seconds * 1000:.3g} ms"
 
 
 def _clip(line: str, width: int = WIDTH) -> str:

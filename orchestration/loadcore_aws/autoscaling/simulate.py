@@ -54,6 +54,9 @@ def simulate(
     """
     _toml.check(scaling, "scaling")
     _toml.check(service, "service")
+    if isinstance(service.curve, str):
+        sentence = "names a file; give its rows, or read the POLICY.toml that names it"
+        raise lc.PlanError("curve", sentence)
     if not 0 < step_s <= 60 or abs(60 / step_s - round(60 / step_s)) > 1e-9:
         raise lc.PlanError("step_s", f"is {step_s:g}; a minute must be a whole number of steps")
     steps = -int(-trace.duration_s // step_s)
@@ -190,7 +193,9 @@ class _Simulator:
         if tracking:
             tracked = self._tracked()
             asked = self._group.propose_tracking(tracked, now_s=now_s)
-            proposals += [(proposal, proposal.policy.name) for proposal in asked]
+            for proposal in asked:
+                side = "high" if proposal.capacity > self._group.desired else "low"
+                proposals.append((proposal, f"{proposal.policy.name}-{side}"))
         self._apply(proposals, now_s)
 
     def _note(self, evaluation: Evaluation) -> None:

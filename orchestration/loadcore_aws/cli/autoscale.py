@@ -1,0 +1,200 @@
+"""loadcore autoscale: scaling setups simulated, checked and carried out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+import loadcore as lc
+from loadcore_aws.autoscaling import policy_file, trace
+from loadcore_aws.autoscaling.lint import lint as findings_of
+from loadcore_aws.autoscaling.simulate import simulate as simulation_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from loadcore_aws.autoscaling.lint import Finding
+    from loadcore_aws.autoscaling.policy_file import PolicyFile
+    from loadcore_aws.autoscaling.trace import Trace
+
+THRESHOLD_MISSED = 3
+PLOTS = ("svg", "png")
+
+_service = click.option(
+    "--service", "service_path", metavar="POLICY.toml",
+    help="Take [service] and [load] from here; needed to simulate a STACK.toml.",
+)  # fmt: skip
+_load = click.option(
+    "--load", "load_path", metavar="TRACE.csv|A.run",
+    help="Columns time_s and rate_rps, or a saved run; [load] of the file unless given.",
+)  # fmt: skip
+_strict = click.option(
+    "--strict", is_flag=True, help="Exit code 3 where the lint finds an error or a warning."
+)
+
+
+@click.group(name="autoscale")
+def autoscale() -> None:
+    """How many instances there will be: simulate, lint and control."""
+
+
+@autoscale.command()
+@click.argument("path", metavar="POLICY.toml")
+@_load
+@_service
+@click.option(
+    "--idle",
+    "idle_s",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="Without load after the trace's end: what happens then is half of the story.",
+)
+@click.option("--step", "step_s", metavar="SECONDS", type=float, default=1.0, show_default=True)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Decides at which second of the minute each alarm is evaluated.",
+)
+@click.option(
+    "--start",
+    metavar="TIME",
+    help="When the load begins, such as 2026-01-05T08:00:00+00:00; for [[schedule]].",
+)
+@click.option(
+    "--price",
+    "price_per_hour",
+    metavar="PRICE",
+    type=click.FloatRange(min=0),
+    help="Of an instance for an hour; out of the price table unless given.",
+)
+@click.option("--json", "json_path", metavar="FILE", help="Write it all; - is stdout, alone.")
+@click.option("--csv", "csv_path", metavar="FILE", help="Write a row a step; - is stdout, alone.")
+@click.option("--plot", "plot_path", metavar="FILE.svg|png", help="Draw it; needs matplotlib.")
+@_strict
+@click.pass_context
+def simulate(
+    ctx: click.Context,
+    path: str,
+    load_path: str | None,
+    service_path: str | None,
+    idle_s: float | None,
+    step_s: float,
+    seed: int,
+    start: str | None,
+    price_per_hour: float | None,
+    json_path: str | None,
+    csv_path: str | None,
+    plot_path: str | None,
+    strict: bool,
+) -> None:  # fmt: skip
+    """Show what the scaling of POLICY.toml, or of a STACK.toml, makes of a load.
+
+    Nothing is asked of AWS. [service] of the file says what one instance can do. Findings of the
+    lint go to stderr.
+    """
+    _check_outputs(json_path, csv_path, plot_path)
+    policy = policy_file.read(path, service_from=service_path)
+    load = _load_of(policy, load_path, idle_s)
+    if load is None:
+        raise click.UsageError("--load: is missing, and the file has no [load]; give one of them")
+    service = policy.service
+    if service is None:
+        sentence = "is missing; give capacity_rps and base_ms, or name a file by --service"
+        raise lc.PlanError(f"{path}: [service]", sentence)
+    if price_per_hour is not None:
+        service = replace(service, price_per_hour=price_per_hour)
+    findings = findings_of(policy.scaling, service, load)
+    _tell(findings, err=True)
+    simulation = simulation_of(
+        policy.scaling, service, load, step_s=step_s, seed=seed, start=_start(start)
+    )
+    if plot_path is not None:
+        from loadcore_aws.autoscaling.plot import save
+
+        save(simulation.plot(), plot_path, Path(plot_path).suffix[1:])
+    _write(json_path, simulation.to_json)
+    _write(csv_path, simulation.to_csv)
+    if "-" not in (json_path, csv_path):
+        click.echo(repr(simulation))
+    _finish(ctx, findings, strict=strict)
+
+
+@autoscale.command()
+@click.argument("path", metavar="POLICY.toml")
+@_load
+@_service
+@_strict
+@click.pass_context
+def lint(
+    ctx: click.Context, path: str, load_path: str | None, service_path: str | None, strict: bool
+) -> None:
+    """Find the classic mistakes in the scaling of POLICY.toml, or of a STACK.toml.
+
+    What depends on how fast the service is, and on how long it boots, is looked at only with a
+    [service]. docs/autoscaling.md explains each finding by the code behind it.
+    """
+    policy = policy_file.read(path, service_from=service_path)
+    findings = findings_of(policy.scaling, policy.service, _load_of(policy, load_path, None))
+    _tell(findings, err=False)
+    if not findings:
+        click.echo(f"{path}: nothing found")
+    _finish(ctx, findings, strict=strict)
+
+
+def _load_of(policy: PolicyFile, path: str | None, idle_s: float | None) -> Trace | None:
+    if path is not None:
+        load = trace.read(path)
+    elif policy.load is not None:
+        load = trace.generated(policy.load)
+    else:
+        return None
+    return load.then_idle(idle_s) if idle_s else load
+
+
+def _start(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        start = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        sentence = f"--start: {text!r} is no time; write it like 2026-01-05T08:00:00+00:00"
+        raise click.UsageError(sentence) from None
+    return start
+
+
+def _check_outputs(json_path: str | None, csv_path: str | None, plot_path: str | None) -> None:
+    """Before the work rather than after it."""
+    if json_path == csv_path == "-":
+        raise click.UsageError("--csv: stdout is taken by --json; name a file for one of them")
+    if plot_path is not None and Path(plot_path).suffix[1:] not in PLOTS:
+        raise click.UsageError(f"--plot: {plot_path} ends in neither .svg nor .png; name one")
+    for flag, path in (("--json", json_path), ("--csv", csv_path), ("--plot", plot_path)):
+        if path not in (None, "-") and not Path(path).absolute().parent.is_dir():
+            folder = Path(path).absolute().parent
+            raise click.UsageError(f"{flag}: there is no folder {folder}; make it first")
+
+
+def _write(path: str | None, text: Callable[[], str]) -> None:
+    if path is None:
+        return
+    whole = text().rstrip("\n")
+    if path == "-":
+        click.echo(whole)
+    else:
+        Path(path).write_text(f"{whole}\n", encoding="utf-8")
+
+
+def _tell(findings: Sequence[Finding], *, err: bool) -> None:
+    for finding in findings:
+        click.echo(str(finding), err=err)
+
+
+def _finish(ctx: click.Context, findings: Sequence[Finding], *, strict: bool) -> None:
+    if strict and any(finding.severity != "note" for finding in findings):
+        ctx.exit(THRESHOLD_MISSED)
