@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from loadcore_aws.stack.design import balancer, group, network, scaling
+from loadcore_aws.stack.design import (
+    balancer,
+    containers,
+    database,
+    group,
+    logs,
+    network,
+    scaling,
+    table,
+    topic,
+)
 
 if TYPE_CHECKING:
     from loadcore_aws.stack.design.facts import Facts
     from loadcore_aws.stack.resource import Resource
     from loadcore_aws.stack.spec import Stack
 
-PARTS = (network, balancer, group, scaling)
+PARTS = (network, balancer, group, scaling, logs, topic, table, database, containers)
 
 
 def resources(stack: Stack, facts: Facts) -> list[Resource]:

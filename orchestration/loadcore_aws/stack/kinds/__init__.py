@@ -3,7 +3,23 @@ way. Kinds of one rank do not need each other."""
 
 from __future__ import annotations
 
-from loadcore_aws.stack.kinds import alarm, balancer, group, group_parts, network, scaling
+from loadcore_aws.stack.kinds import (
+    alarm,
+    balancer,
+    container_scaling,
+    containers,
+    database,
+    function,
+    group,
+    group_parts,
+    logs,
+    network,
+    repository,
+    scaling,
+    table,
+    task_definition,
+    topic,
+)
 from loadcore_aws.stack.resource import Kind
 
 RANKS: tuple[tuple[str, ...], ...] = (
@@ -20,7 +36,23 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("alarm",),
 )
 
-_MODULES = (alarm, balancer, group, group_parts, network, scaling)
+_MODULES = (
+    alarm,
+    balancer,
+    container_scaling,
+    containers,
+    database,
+    function,
+    group,
+    group_parts,
+    logs,
+    network,
+    repository,
+    scaling,
+    table,
+    task_definition,
+    topic,
+)
 
 BY_NAME: dict[str, Kind] = {kind.name: kind for module in _MODULES for kind in module.KINDS}
 KINDS: tuple[Kind, ...] = tuple(BY_NAME[name] for rank in RANKS for name in rank if name in BY_NAME)

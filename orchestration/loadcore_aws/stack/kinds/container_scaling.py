@@ -269,9 +269,7 @@ class ContainerSchedule(Kind):
             ScheduledActionName=want.address.partition(".")[2],
             Schedule=settings["schedule"],
             Timezone=settings["time_zone"],
-            ScalableTargetAction={
-                key: value for key, value in limits.items() if value is not None
-            },
+            ScalableTargetAction={key: value for key, value in limits.items() if value is not None},
         )
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:

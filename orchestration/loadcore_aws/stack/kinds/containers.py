@@ -106,9 +106,9 @@ class ContainerService(Kind):
     version comes, and `desired`, which counts at creation only: from then on policies decide.
 
     Its id is its ARN; attributes `name`, `cluster`, `resource` (as Application Auto Scaling says
-    it), `running`, `desired`, `reason`, `rolled_back`. A version that does not get healthy is rolled back by ECS'
-    circuit breaker ("How the Amazon ECS deployment circuit breaker detects failures", Amazon ECS
-    Developer Guide), and that is told; the service then runs what it ran before.
+    it), `running`, `desired`, `reason`, `rolled_back`. A version that does not get healthy is
+    rolled back by ECS' circuit breaker ("How the Amazon ECS deployment circuit breaker detects
+    failures", Amazon ECS Developer Guide), and that is told; what ran before runs on.
     """
 
     name = "container_service"

@@ -18,7 +18,7 @@ FUNCTION_FOLDER = "/aws/lambda/"
 class LogGroup(Kind):
     """Settings: `name`, below one of the folders above, and `retention_days`.
 
-    Its id is its name; the attribute `arn` is without the `:*` that stands for all its streams.
+    Its id is its name; attributes: `arn`, and `streams`, which stands for those of all its streams.
     """
 
     name = "log_group"
@@ -44,7 +44,8 @@ class LogGroup(Kind):
             "name": group["logGroupName"],
             "retention_days": group.get("retentionInDays"),
         }
-        return Found(self.name, name, group["logGroupName"], settings, {"arn": arn}, tags=tags)
+        attributes = {"arn": arn, "streams": f"{arn}:log-stream:*"}
+        return Found(self.name, name, group["logGroupName"], settings, attributes, tags=tags)
 
     def create(self, account: Account, want: Want) -> None:
         """Without retention, which the update that follows sets."""

@@ -36,9 +36,7 @@ class Repository(Kind):
             "images_max": self._images_max(ecr, repository["repositoryName"]),
         }
         attributes = {"arn": arn, "uri": repository["repositoryUri"]}
-        return Found(
-            self.name, name, repository["repositoryName"], settings, attributes, tags=tags
-        )
+        return Found(self.name, name, repository["repositoryName"], settings, attributes, tags=tags)
 
     def _images_max(self, ecr: Any, name: str) -> int | None:
         try:

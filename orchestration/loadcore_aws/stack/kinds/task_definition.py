@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
 import loadcore as lc
-from loadcore_aws.stack.errors import Meaning, meaning
 from loadcore_aws.stack.kinds.containers import ecs_tags
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
+from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import tag_dict
 from loadcore_aws.stack.resource import Found, Kind, Want
 
@@ -33,10 +31,12 @@ class TaskDefinition(Kind):
 
     Every change is a new revision. The image is named by the digest which the tag has at the time,
     so that all tasks of a revision run the same; where the tag has been moved since, by a publish,
-    that is a change too. Found is the newest revision; its id is its ARN.
+    that is a change too. Found is the newest revision; its id is the family's name, the attribute
+    `arn` the revision's.
     """
 
     name = "task_definition"
+    moving = frozenset({"arn"})
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         families = account.pages(
@@ -56,8 +56,8 @@ class TaskDefinition(Kind):
         container = task["containerDefinitions"][0]
         image = _image_of(account, container["image"], tags.get(IMAGE_TAG, ""))
         settings = {**_settings(task, container), "image": image}
-        attributes = {"family": family, "container": container["name"]}
-        return Found(self.name, name, task["taskDefinitionArn"], settings, attributes, tags=tags)
+        attributes = {"arn": task["taskDefinitionArn"]}
+        return Found(self.name, name, family, settings, attributes, tags=tags)
 
     def create(self, account: Account, want: Want) -> None:
         """Raises loadcore.RunError where no image has been published."""
@@ -65,9 +65,11 @@ class TaskDefinition(Kind):
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
         if changed == {"tags"}:
-            account.client("ecs").tag_resource(resourceArn=found.id, tags=ecs_tags(want.tags))
+            account.client("ecs").tag_resource(
+                resourceArn=found.attributes["arn"], tags=ecs_tags(want.tags)
+            )
         else:
-            self._register(account, want, found.attributes["family"])
+            self._register(account, want, found.id)
 
     def _register(self, account: Account, want: Want, family: str) -> None:
         repository, tag = want.settings["image"]["repository"], want.settings["image"]["tag"]
@@ -91,37 +93,29 @@ class TaskDefinition(Kind):
     def delete(self, account: Account, found: Found) -> None:
         """All revisions: those in use first become inactive, and go when their last task does
         ("Deleting an Amazon ECS task definition revision", Amazon ECS Developer Guide)."""
-        ecs, family = account.client("ecs"), found.attributes["family"]
-        for status in ("ACTIVE", "INACTIVE"):
-            arns = [
-                arn
-                for arn in account.pages(
-                    "ecs", "list_task_definitions", "taskDefinitionArns",
-                    familyPrefix=family, status=status,
-                )
-            ]  # fmt: skip
-            if status == "ACTIVE":
-                for arn in arns:
-                    ecs.deregister_task_definition(taskDefinition=arn)
-            else:
-                for begin in range(0, len(arns), DELETE_AT_ONCE_MAX):
-                    ecs.delete_task_definitions(
-                        taskDefinitions=arns[begin : begin + DELETE_AT_ONCE_MAX]
-                    )
+        ecs = account.client("ecs")
+        for arn in self._revisions(account, found, "ACTIVE"):
+            ecs.deregister_task_definition(taskDefinition=arn)
+        inactive = self._revisions(account, found, "INACTIVE")
+        for begin in range(0, len(inactive), DELETE_AT_ONCE_MAX):
+            part = inactive[begin : begin + DELETE_AT_ONCE_MAX]
+            ecs.delete_task_definitions(taskDefinitions=part)
+
+    def _revisions(self, account: Account, found: Found, status: str) -> list[str]:
+        return account.pages(
+            "ecs", "list_task_definitions", "taskDefinitionArns",
+            familyPrefix=found.id, status=status,
+        )  # fmt: skip
 
 
 def digest_of_tag(account: Account, repository: str, tag: str) -> str | None:
-    """Of the image that `tag` names by now in the repository with this URI; None if there is none.
-    """
-    try:
-        answer = account.client("ecr").describe_images(
-            repositoryName=repository.partition("/")[2], imageIds=[{"imageTag": tag}]
-        )
-    except ClientError as error:
-        if meaning(error) is Meaning.GONE:
-            return None
-        raise
-    return str(answer["imageDetails"][0]["imageDigest"])
+    """Of the image that `tag` names by now in the repository with this URI; None for no image."""
+    answer = unless_gone(
+        account.client("ecr").describe_images,
+        repositoryName=repository.partition("/")[2],
+        imageIds=[{"imageTag": tag}],
+    )
+    return None if answer is None else str(answer["imageDetails"][0]["imageDigest"])
 
 
 def _image_of(account: Account, image: str, tag: str) -> dict[str, str]:
