@@ -7,6 +7,7 @@ their requests are matched with the methods, paths and required members of botoc
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 from dataclasses import dataclass, field, replace
@@ -72,6 +73,9 @@ def identify(method: str, target: str, headers: dict[str, str], body: bytes) -> 
     region, signed = scope.groups() if scope else ("", "unknown")
     service = BOTO3_NAMES.get(signed, signed)
 
+    if headers.get("content-encoding") == "gzip":  # as PutMetricData's often are
+        body = gzip.decompress(body)
+        headers = {key: value for key, value in headers.items() if key != "content-encoding"}
     action, protocol, parameters = "unknown", "rest-json", {}
     if match := re.fullmatch(r"/service/([^/]+)/operation/([^/]+)", parts.path):
         action, protocol, parameters = match[2], "cbor", _cbor(body)

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from aws_front import versions
 from aws_front.answers import Answer, error, query_answer
 
 if TYPE_CHECKING:
@@ -66,11 +67,12 @@ def create(request: Request, moto: Moto) -> Answer:
 
 
 def update(request: Request, moto: Moto) -> Answer:
-    answer = moto.forward(request)
-    if answer.good:
-        with moto.lock:
+    with moto.lock:
+        versions.note(moto, request.region, known(request, moto))
+        answer = moto.forward(request)
+        if answer.good:
             _remember(request, moto)
-    return answer
+        return answer
 
 
 def _remember(request: Request, moto: Moto) -> None:
@@ -93,13 +95,31 @@ def describe(request: Request, moto: Moto) -> Answer:
     answer = moto.forward(request)
     if not answer.good:
         return answer
-    root = ElementTree.fromstring(answer.body)
+    root = _with_versions(request, moto, answer)
     for member in root.iterfind(f".//{_TAG}AutoScalingGroups/{_TAG}member"):
         name = member.findtext(f"{_TAG}AutoScalingGroupName", "")
         with moto.lock:
             extras = dict(moto.state.group_extras.get((request.region, name), {}))
         _add(member, extras)
     return Answer(answer.status, answer.headers, ElementTree.tostring(root))
+
+
+def describe_instances(request: Request, moto: Moto) -> Answer:
+    answer = moto.forward(request)
+    if not answer.good:
+        return answer
+    root = _with_versions(request, moto, answer)
+    return Answer(answer.status, answer.headers, ElementTree.tostring(root))
+
+
+def _with_versions(request: Request, moto: Moto, answer: Answer) -> ElementTree.Element:
+    client = moto.client("autoscaling", request.region)
+    with moto.lock:
+        for group in client.describe_auto_scaling_groups()["AutoScalingGroups"]:
+            versions.note(moto, request.region, group)
+    root = ElementTree.fromstring(answer.body)
+    versions.correct(moto, root)
+    return root
 
 
 def _add(member: ElementTree.Element, extras: dict[str, str]) -> None:

@@ -52,7 +52,15 @@ TABLE: dict[str, tuple[Handler, str]] = {
         groups.update,
         "ignores InstanceMaintenancePolicy, DefaultInstanceWarmup and CapacityRebalance",
     ),
-    "autoscaling.DescribeAutoScalingGroups": (groups.describe, "does not tell what it ignored"),
+    "autoscaling.DescribeAutoScalingGroups": (
+        groups.describe,
+        "does not tell what it ignored; says that all instances are of the template's default "
+        "version",
+    ),
+    "autoscaling.DescribeAutoScalingInstances": (
+        groups.describe_instances,
+        "says that all instances are of the template's default version",
+    ),
     "autoscaling.DeleteAutoScalingGroup": (
         groups.delete,
         "leaves its policies and the alarms of target tracking; deletes a group with instances "

@@ -33,7 +33,8 @@ def create_balancer(request: Request, moto: Moto) -> Answer:
             return moto.forward(request)
         subnets = {zone["SubnetId"] for zone in found[0]["AvailabilityZones"]}
         same = subnets == set(request.values("Subnets.member"))
-        same = same and found[0]["Scheme"] == (request.text("Scheme") or "internet-facing")
+        scheme = request.text("Scheme") or "internet-facing"
+        same = same and found[0].get("Scheme", "internet-facing") == scheme
         if not same:
             message = f"A load balancer with the same name '{name}' exists, but with different "
             return error(request, "DuplicateLoadBalancerName", message + "settings")

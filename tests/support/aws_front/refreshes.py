@@ -10,6 +10,7 @@ import copy
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from aws_front import versions
 from aws_front.answers import Answer, error, query_answer
 from aws_front.groups import known, no_such_group, now, place
 from aws_front.state import Refresh
@@ -61,17 +62,14 @@ def _new(
     asked: dict[str, str],
     preferences: dict[str, str],
 ) -> Refresh:
+    versions.note(moto, request.region, group)
     old = _arguments(group, {})
     wanted = _arguments(group, asked)
     instances = group["Instances"]
     pending = [instance["InstanceId"] for instance in instances]
     if preferences.get("SkipMatching") == "true":
-        target = _version(moto, request.region, _specification(wanted))
-        pending = [
-            instance["InstanceId"]
-            for instance in instances
-            if _version(moto, request.region, instance.get("LaunchTemplate", {})) != target
-        ]
+        target = versions.resolved(moto, request.region, versions.specification(wanted))
+        pending = [each for each in pending if moto.state.versions[each] != target]
     batch = -(-len(pending) // max(1, moto.switches.refresh_polls))
     return Refresh(
         id=str(uuid.uuid4()),
@@ -104,25 +102,6 @@ def _merged(current: dict[str, str], asked: dict[str, str]) -> dict[str, str]:
     return {named: both[named], "Version": both.get("Version") or "$Default"}
 
 
-def _specification(arguments: dict[str, Any]) -> dict[str, str]:
-    if "LaunchTemplate" in arguments:
-        found: dict[str, str] = arguments["LaunchTemplate"]
-    else:
-        found = arguments["MixedInstancesPolicy"]["LaunchTemplate"]["LaunchTemplateSpecification"]
-    return found
-
-
-def _version(moto: Moto, region: str, named: dict[str, str]) -> tuple[str, int]:
-    """Template id and number, with $Latest and $Default looked up; ("", 0) for none."""
-    if not named:
-        return ("", 0)
-    key = "LaunchTemplateId" if named.get("LaunchTemplateId") else "LaunchTemplateName"
-    found = moto.client("ec2", region).describe_launch_template_versions(
-        **{key: named[key]}, Versions=[named["Version"]]
-    )["LaunchTemplateVersions"][0]
-    return (found["LaunchTemplateId"], found["VersionNumber"])
-
-
 def describe(request: Request, moto: Moto) -> Answer:
     """Each look moves an active refresh on."""
     if known(request, moto) is None:
@@ -150,7 +129,7 @@ def _told(request: Request, refresh: Refresh) -> dict[str, Any]:
         "PercentageComplete": refresh.percent,
         "InstancesToUpdate": len(refresh.pending),
         "Preferences": refresh.preferences,
-        "DesiredConfiguration": {"LaunchTemplate": _specification(refresh.wanted)},
+        "DesiredConfiguration": {"LaunchTemplate": versions.specification(refresh.wanted)},
     }
 
 
@@ -195,6 +174,7 @@ def _replace(
     client = moto.client("autoscaling", request.region)
     due, refresh.pending = refresh.pending[:count], refresh.pending[count:]
     group = known(request, moto)
+    versions.note(moto, request.region, group)
     present = {instance["InstanceId"] for instance in group["Instances"]} if group else set()
     _give(request, moto, template)
     for instance in due:
@@ -202,6 +182,7 @@ def _replace(
             client.terminate_instance_in_auto_scaling_group(
                 InstanceId=instance, ShouldDecrementDesiredCapacity=False
             )
+    versions.note(moto, request.region, known(request, moto))
     _give(request, moto, refresh.old)
     if group:  # makes moto register the new instances with the target groups
         client.set_desired_capacity(

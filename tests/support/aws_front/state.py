@@ -60,6 +60,7 @@ class State:
     refreshes: dict[Place, list[Refresh]] = field(default_factory=lambda: defaultdict(list))
     activities: dict[Place, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     launched: dict[Place, set[str]] = field(default_factory=lambda: defaultdict(set))
+    versions: dict[str, tuple[str, int]] = field(default_factory=dict)
     tracking_alarms: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
     tokens: dict[tuple[str, str, str], tuple[dict[str, Any], Answer]] = field(default_factory=dict)
     deleted_versions: set[tuple[str, str]] = field(default_factory=set)

@@ -150,7 +150,7 @@ def _subnet(request: Request, moto: Moto) -> Refusal | None:
 def _internet_gateway(request: Request, moto: Moto) -> Refusal | None:
     vpc, region = request.text("VpcId"), request.region
     used = {gateway["VpcId"] for gateway in _nat_gateways(moto, region)}
-    used |= {b["VpcId"] for b in _balancers(moto, region) if b["Scheme"] == "internet-facing"}
+    used |= {b["VpcId"] for b in _balancers(moto, region) if b.get("Scheme") != "internal"}
     used |= {i["VpcId"] for i in _instances(moto, region) if i.get("PublicIpAddress")}
     if vpc not in used:
         return None
