@@ -87,10 +87,12 @@ class ByUse:
 
 @dataclass(frozen=True)
 class Cost:
-    """Sums are of what is known; `unknown` names the rest, and any at all makes them too low."""
+    """Sums are of what is known; `unknown` names the rest, and any at all makes them too low.
+    `sizes` are how many instances or tasks there are."""
 
     region: str
     as_of: str
+    sizes: Span
     lines: tuple[Line, ...]
     by_use: tuple[ByUse, ...]
 
@@ -115,6 +117,7 @@ class Cost:
             "region": self.region,
             "as_of": self.as_of,
             "currency": "USD",
+            "sizes": self.sizes._asdict(),
             "per_hour": self.per_hour._asdict(),
             "per_month": self.per_month._asdict(),
             "unknown": list(self.unknown),
@@ -194,16 +197,17 @@ def cost(resources: Iterable[Resource], stack: Stack) -> Cost:
         *_database_lines(stack, kinds),
         *_alarm_lines(stack, kinds),
     ]
-    return Cost(stack.region, table()["as_of"], tuple(lines), tuple(_by_use(stack, kinds)))
+    by_use = tuple(_by_use(stack, kinds))
+    return Cost(stack.region, table()["as_of"], _group_sizes(stack), tuple(lines), by_use)
 
 
-def _sizes(stack: Stack) -> Span:
+def _group_sizes(stack: Stack) -> Span:
     group = stack.group
     return Span(group.min, group.min if group.desired is None else group.desired, group.max)
 
 
 def _instance_lines(stack: Stack) -> Iterator[Line]:
-    instances, region, sizes = stack.instances, stack.region, _sizes(stack)
+    instances, region, sizes = stack.instances, stack.region, _group_sizes(stack)
     mixed = instances.mixed
     types = mixed.types if mixed else (instances.type,)
     known = [instance_price_per_hour(each, region) for each in types]
@@ -223,7 +227,7 @@ def _instance_lines(stack: Stack) -> Iterator[Line]:
 
 def _container_lines(stack: Stack) -> Iterator[Line]:
     assert stack.containers is not None
-    region, sizes = stack.region, _sizes(stack)
+    region, sizes = stack.region, _group_sizes(stack)
     cpus, gigabytes = stack.containers.cpu / 1024, stack.containers.memory_mb / 1024
     yield Line("Fargate processors", sizes.times(cpus), "vCPU", rate("fargate_vcpu_hour", region))
     yield Line("Fargate memory", sizes.times(gigabytes), "GB", rate("fargate_gb_hour", region))
@@ -233,7 +237,7 @@ def _address_lines(stack: Stack, kinds: Mapping[str, list[Resource]]) -> Iterato
     """Every public IPv4 address is paid for since 2024 ("Amazon VPC pricing")."""
     public = Span.flat(0.0)
     if not stack.network.nat:
-        public = _sizes(stack)
+        public = _group_sizes(stack)
     if not stack.balancer.internal:
         subnets = [len(each.settings.get("subnets", ())) for each in kinds.get("load_balancer", ())]
         public = public.plus(Span.flat(sum(subnets)))

@@ -1,0 +1,106 @@
+"""What the commands of `loadcore stack` have in common: their options, and how they begin."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from loadcore_aws.stack import spec
+from loadcore_aws.stack.account import Account
+from loadcore_aws.stack.errors import explained
+from loadcore_aws.stack.names import Owner
+from loadcore_aws.stack.plan import owner_of
+
+if TYPE_CHECKING:
+    from loadcore_aws.stack.spec import Stack
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+
+
+def as_duration(
+    _ctx: click.Context, _parameter: click.Parameter, value: str | None
+) -> timedelta | None:
+    """An option's callback: such as 90s, 10m, 4h or 1h30m."""
+    if value is None:
+        return None
+    parts = PART.findall(value)
+    total_s = sum(float(number) * UNITS_S[unit] for number, unit in parts)
+    if "".join(number + unit for number, unit in parts) != value or not total_s:
+        raise click.BadParameter(f"{value!r} is no duration; write it like 90s, 10m, 4h or 1h30m")
+    return timedelta(seconds=total_s)
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file, and the account that it is for."""
+
+    path: str
+    stack: Stack
+    account: Account
+    owner: Owner
+
+
+def aws_options(function: Function) -> Function:
+    """Where they are left out, what the AWS command line would take counts: AWS_PROFILE,
+    AWS_ENDPOINT_URL, ~/.aws."""
+    function = click.option(
+        "--endpoint-url", metavar="URL", help="Of another AWS than the real one."
+    )(function)
+    return click.option("--profile", metavar="NAME", help="Of ~/.aws; AWS_PROFILE else.")(function)
+
+
+def stack_file(function: Function) -> Function:
+    return click.argument("path", metavar="STACK.toml")(aws_options(function))
+
+
+def open_stack(path: str, profile: str | None, endpoint_url: str | None) -> Opened:
+    """Reads the file and asks AWS who we are.
+
+    Raises loadcore.PlanError and loadcore.RunError with the remedy.
+    """
+    stack = spec.read(path)
+    account = account_of(stack.region, profile, endpoint_url)
+    with aws_errors("asking who we are"):
+        return Opened(path, stack, account, owner_of(stack, account))
+
+
+def account_of(region: str, profile: str | None, endpoint_url: str | None) -> Account:
+    return Account(region, profile=profile, endpoint_url=endpoint_url)
+
+
+@contextmanager
+def aws_errors(doing: str) -> Iterator[None]:
+    """Turns what AWS says no with into one sentence."""
+    try:
+        yield
+    except (BotoCoreError, ClientError) as error:
+        raise explained(error, doing) from error
+
+
+def console() -> Console:
+    """On stdout, as it is just now; colours only where it is a terminal that wants them."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=True, emoji=False)
+
+
+def show(lines: Iterable[str]) -> None:
+    """Lines in rich's markup."""
+    on = console()
+    for line in lines:
+        on.print(line)
+
+
+def emit_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

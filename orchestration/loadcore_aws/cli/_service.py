@@ -1,0 +1,182 @@
+"""loadcore stack: what is done with the service that runs, and the image it runs from."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from datetime import timedelta
+
+import click
+from rich.markup import escape
+
+import loadcore as lc
+from loadcore_aws.cli._options import (
+    Opened,
+    as_duration,
+    aws_errors,
+    console,
+    emit_json,
+    open_stack,
+    show,
+    stack_file,
+)
+from loadcore_aws.stack import find
+from loadcore_aws.stack.kinds import BY_NAME
+from loadcore_aws.stack.logs_follow import LogEvent, LogReader
+from loadcore_aws.stack.status import url_of
+from loadcore_aws.stack.stress import stress
+from loadcore_aws.stack.validate import Check, Client, reach, validate
+
+THRESHOLD_MISSED, INTERRUPTED = 3, 130
+COLORS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green",
+          "bright_yellow", "bright_magenta", "bright_blue")  # fmt: skip
+
+_url = click.option("--url", metavar="URL", help="In place of the balancer's.")
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
+
+@click.command(name="validate")
+@stack_file
+@_url
+@click.option(
+    "--instances",
+    metavar="N",
+    type=click.IntRange(1, 1000),
+    help="How many may answer at most; the group's max else.",
+)
+@click.option("--wait", metavar="TIME", callback=as_duration, default="60s", show_default=True,
+              help="For a first answer of any kind.")  # fmt: skip
+@_json
+@click.pass_context
+def validate_command(
+    ctx: click.Context,
+    path: str,
+    profile: str | None,
+    endpoint_url: str | None,
+    url: str | None,
+    instances: int | None,
+    wait: timedelta,
+    as_json: bool,
+) -> None:
+    """Check every route of the running service, through its balancer.
+
+    Each instance counts for itself: of one user's answers each must go on with the count of some
+    instance. Exit code 3 where a check fails. It leaves likes of users named validate-… behind.
+    """
+    opened = open_stack(path, profile, endpoint_url)
+    client = Client(url or _balancer(opened))
+    reach(client, opened.account.time, within_s=wait.total_seconds())
+    checks = list(validate(client, instances=instances or opened.stack.group.max))
+    if as_json:
+        emit_json({"schema": "loadcore.stack.validate/1", "url": client.url,
+                   "passed": all(check.passed for check in checks),
+                   "checks": [check.to_dict() for check in checks]})  # fmt: skip
+    else:
+        show([f"[bold]{escape(client.url)}[/]", *map(_check_line, checks)])
+    if not all(check.passed for check in checks):
+        ctx.exit(THRESHOLD_MISSED)
+
+
+def _check_line(check: Check) -> str:
+    sign = "[green]pass[/]" if check.passed else "[red]FAIL[/]"
+    return f"{sign}  {check.name:<44}  {escape(check.seen)}"
+
+
+@click.command(name="stress")
+@stack_file
+@_url
+@click.option(
+    "-r", "--rate", type=float, default=200.0, show_default=True, help="Requests a second."
+)
+@click.option(
+    "-d", "--duration", metavar="TIME", callback=as_duration, default="10s", show_default=True
+)
+@click.option("-c", "--connections", type=int, default=64, show_default=True)
+@_json
+@click.pass_context
+def stress_command(
+    ctx: click.Context,
+    path: str,
+    profile: str | None,
+    endpoint_url: str | None,
+    url: str | None,
+    rate: float,
+    duration: timedelta,
+    connections: int,
+    as_json: bool,
+) -> None:
+    """Drive the balancer for a short while and print what it did.
+
+    An open loop of likes for the user loadcore-stress; loadcore run does anything else.
+    """
+    target = url or _balancer(open_stack(path, profile, endpoint_url))
+    try:
+        run = stress(
+            target, rate=rate, duration_s=duration.total_seconds(), connections=connections
+        )
+    except lc.Interrupted as interrupted:
+        run = interrupted.run
+    click.echo(run.to_json() if as_json else repr(run))
+    if run.interrupted:
+        ctx.exit(INTERRUPTED)
+
+
+def _balancer(opened: Opened) -> str:
+    """Raises loadcore.RunError where there is none."""
+    with aws_errors("looking for the balancer"):
+        kinds = [BY_NAME[name] for name in ("load_balancer", "listener")]
+        url = url_of(find.everything(opened.account, opened.owner, kinds))
+    if not url:
+        raise lc.RunError(f"stack {opened.owner.stack} has no balancer yet; run  loadcore stack "
+                          "apply  first, or give --url")  # fmt: skip
+    return url
+
+
+@click.command(name="logs")
+@stack_file
+@click.option("-f", "--follow", is_flag=True, help="Go on as they come, until Ctrl-C.")
+@click.option(
+    "--since",
+    metavar="TIME",
+    callback=as_duration,
+    default="10m",
+    show_default=True,
+    help="How far back.",
+)
+@click.option("--grep", metavar="REGEX", default="", help="Only messages that contain it.")
+def logs_command(
+    path: str,
+    profile: str | None,
+    endpoint_url: str | None,
+    follow: bool,
+    since: timedelta,
+    grep: str,
+) -> None:
+    """Print the instances' logs, merged in the order of time, a colour for each instance."""
+    opened = open_stack(path, profile, endpoint_url)
+    reader = LogReader(opened.account, opened.owner, grep=grep)
+    on = console()
+    with aws_errors("reading logs"):
+        for event in reader.follow(since) if follow else reader.since(since):
+            on.print(log_line(event))
+            sys.stdout.flush()
+
+
+def log_line(event: LogEvent) -> str:
+    """In rich's markup; an instance has the same colour each time."""
+    color = COLORS[zlib.crc32(event.instance.encode()) % len(COLORS)]
+    return f"[dim]{event.time_text}[/] [{color}]{escape(event.instance)}[/] {escape(event.message)}"
+
+
+@click.command(name="publish")
+@stack_file
+def publish_command(path: str, profile: str | None, endpoint_url: str | None) -> None:
+    """Build the service's container image and push it to the stack's repository."""
+    from loadcore_aws.stack import publish
+
+    opened = open_stack(path, profile, endpoint_url)
+    with aws_errors("publishing"):
+        publish.publish(opened.stack, opened.account)
+
+
+COMMANDS = (validate_command, stress_command, logs_command, publish_command)

@@ -1,0 +1,221 @@
+"""loadcore stack: the autoscaled service on AWS, planned, applied, looked at and removed."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+import click
+
+import loadcore as lc
+from loadcore_aws.cli import _service
+from loadcore_aws.cli._confirm import confirm
+from loadcore_aws.cli._cost_text import cost_lines
+from loadcore_aws.cli._options import (
+    account_of,
+    as_duration,
+    aws_errors,
+    aws_options,
+    console,
+    emit_json,
+    open_stack,
+    show,
+    stack_file,
+)
+from loadcore_aws.cli._plan_text import plan_dict, plan_lines, removal_lines
+from loadcore_aws.cli._progress import INTERRUPTED, Progress, stoppable
+from loadcore_aws.cli._status_text import standing_lines, status_lines
+from loadcore_aws.stack import converge, find, plan, prices, sweep
+from loadcore_aws.stack.status import look, url_of
+
+if TYPE_CHECKING:
+    from loadcore_aws.cli._options import Opened
+    from loadcore_aws.stack.account import Account
+    from loadcore_aws.stack.names import Owner
+    from loadcore_aws.stack.plan import Plan
+    from loadcore_aws.stack.progress import Outcome
+
+_expires_in = click.option(
+    "--expires-in",
+    metavar="TIME",
+    callback=as_duration,
+    help="Time to live, such as 4h, for loadcore stack sweep.",
+)
+_yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
+
+@click.group()
+def stack() -> None:
+    """Run the autoscaled likes service on AWS.
+
+    STACK.toml says what there should be; what there is, is what carries the stack's tag in the
+    account: there is no state file to keep or to lose.
+    """
+
+
+@stack.command(name="plan")
+@stack_file
+@_expires_in
+@_json
+def plan_command(
+    path: str,
+    profile: str | None,
+    endpoint_url: str | None,
+    expires_in: timedelta | None,
+    as_json: bool,
+) -> None:
+    """Show what apply would do and what it costs; change nothing."""
+    opened = open_stack(path, profile, endpoint_url)
+    made = _plan(opened, expires_in)
+    cost = prices.cost(made.resources, opened.stack)
+    if as_json:
+        emit_json({**plan_dict(made), "cost": cost.to_dict()})
+    else:
+        show([*plan_lines(made), "", *cost_lines(cost)])
+
+
+@stack.command()
+@stack_file
+@_expires_in
+@_yes
+@click.pass_context
+def apply(
+    ctx: click.Context,
+    path: str,
+    profile: str | None,
+    endpoint_url: str | None,
+    expires_in: timedelta | None,
+    yes: bool,
+) -> None:
+    """Make the account what STACK.toml says.
+
+    May be repeated at any time, and goes on where an earlier one was interrupted or failed.
+    """
+    opened = open_stack(path, profile, endpoint_url)
+    made = _plan(opened, expires_in)
+    show([*plan_lines(made), "", *cost_lines(prices.cost(made.resources, opened.stack)), ""])
+    # Where nothing is to be changed it still waits for what an interrupted one left unready.
+    if not made.empty:
+        confirm(ctx, yes=yes, what="make these changes")
+    carry_out = partial(converge.apply, made, opened.account)
+    outcome = _carried_out(ctx, carry_out, f"loadcore stack apply {shlex.quote(path)}")
+    show([f"The stack stands: {url_of(outcome.known)}",
+          f"next: loadcore stack validate {shlex.quote(path)}"])  # fmt: skip
+
+
+@stack.command()
+@stack_file
+@_yes
+@click.pass_context
+def destroy(
+    ctx: click.Context, path: str, profile: str | None, endpoint_url: str | None, yes: bool
+) -> None:
+    """Remove all that the account has of the stack, whatever its file says by now."""
+    opened = open_stack(path, profile, endpoint_url)
+    if not _found_lines(opened.account, opened.owner):
+        show([f"Stack {opened.owner.stack} has nothing in {opened.owner.region}."])
+        return
+    confirm(ctx, yes=yes, what="remove all of it")
+    again = f"loadcore stack destroy {shlex.quote(path)}"
+    _carried_out(ctx, partial(converge.destroy, opened.owner, opened.account), again)
+    show(["What is left: nothing."])
+
+
+@stack.command()
+@stack_file
+@_json
+def status(path: str, profile: str | None, endpoint_url: str | None, as_json: bool) -> None:
+    """Show what there is of the stack, and how it is."""
+    opened = open_stack(path, profile, endpoint_url)
+    with aws_errors("looking at the stack"):
+        seen = look(opened.account, opened.owner)
+    if as_json:
+        emit_json(seen.to_dict())
+    else:
+        show(status_lines(seen))
+
+
+@stack.command(name="sweep")
+@click.argument("path", metavar="[STACK.toml]", required=False)
+@click.option("--region", metavar="REGION", help="Where to look, in place of a file's.")
+@aws_options
+@_yes
+@click.pass_context
+def sweep_command(
+    ctx: click.Context,
+    path: str | None,
+    region: str | None,
+    profile: str | None,
+    endpoint_url: str | None,
+    yes: bool,
+) -> None:
+    """Remove every stack of a region that has outlived its --expires-in."""
+    if (path is None) == (region is None):
+        raise click.UsageError("say where to look: give either STACK.toml or --region")
+    if path is not None:
+        account = open_stack(path, profile, endpoint_url).account
+    else:
+        account = account_of(str(region), profile, endpoint_url)
+    with aws_errors("looking for stacks"):
+        standing, now = sweep.standing(account), account.time.date()
+    show(standing_lines(standing, now))
+    over = [each.owner for each in standing if each.outlived(now)]
+    if not over:
+        show([f"No stack in {account.region} has outlived its end."])
+        return
+    for owner in over:
+        _found_lines(account, owner)
+    confirm(ctx, yes=yes, what=f"remove {', '.join(owner.stack for owner in over)}")
+    again = "the same command"
+    for owner in over:
+        _carried_out(ctx, partial(converge.destroy, owner, account), again)
+        show([f"What is left of {owner.stack}: nothing."])
+
+
+def _plan(opened: Opened, expires_in: timedelta | None) -> Plan:
+    expires = None if expires_in is None else opened.account.time.date() + expires_in
+    with aws_errors("planning"):
+        return plan.make(opened.stack, opened.account, expires=expires)
+
+
+def _found_lines(account: Account, owner: Owner) -> bool:
+    """Shows what there is of a stack; whether there is anything."""
+    with aws_errors("looking for what there is"):
+        found = find.everything(account, owner)
+    if found:
+        show([f"[bold]Stack {owner.stack}[/] in {owner.region}", "", *removal_lines(found), ""])
+    return bool(found)
+
+
+def _carried_out(ctx: click.Context, carry_out: Callable[..., Outcome], again: str) -> Outcome:
+    """The outcome where all of it is done; else says what is not, and that `again` goes on there.
+
+    Raises loadcore.RunError where something failed.
+    """
+    with (
+        Progress(console(), time.monotonic) as progress,
+        stoppable(progress) as stop,
+        aws_errors("the last look"),
+    ):
+        outcome = carry_out(on_event=progress, stop=stop)
+    if outcome.complete:
+        return outcome
+    for _, error in outcome.failed:
+        click.echo(f"loadcore: {' '.join(str(error).split())}", err=True)
+    if outcome.left:
+        show(["What is left:", *(f"  {each.address}  {each.id}" for each in outcome.left)])
+    said = f"{len(outcome.done)} done, {len(outcome.failed)} failed, " \
+           f"{len(outcome.skipped)} not carried out; {again} goes on from there"  # fmt: skip
+    if stop.is_set():
+        show([f"Interrupted: {said}"])
+        ctx.exit(INTERRUPTED)
+    raise lc.RunError(said)
+
+
+for command in _service.COMMANDS:
+    stack.add_command(command)

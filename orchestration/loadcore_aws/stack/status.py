@@ -1,0 +1,244 @@
+"""How a stack stands: what there is of it, its instances, targets, alarms and last activities.
+
+Sources: DescribeAutoScalingGroups and DescribeScalingActivities (Amazon EC2 Auto Scaling API
+Reference), DescribeTargetHealth (Elastic Load Balancing API Reference), DescribeAlarms (Amazon
+CloudWatch API Reference), DescribeServices (Amazon ECS API Reference).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from loadcore_aws.stack import find
+from loadcore_aws.stack.names import EXPIRES, format_time, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from loadcore_aws.stack.account import Account
+    from loadcore_aws.stack.names import Owner
+    from loadcore_aws.stack.resource import Found
+
+ACTIVITIES_MAX = 5
+TRACKING_PREFIX = "TargetTracking-"  # of the alarms that target tracking policies make
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of a group or a container service; `running` are in service."""
+
+    min: int
+    desired: int
+    max: int
+    running: int
+
+
+@dataclass(frozen=True)
+class Instance:
+    id: str
+    type: str
+    zone: str
+    lifecycle: str
+    health: str
+    version: str
+    """of the launch template; empty where AWS does not say"""
+
+
+@dataclass(frozen=True)
+class Target:
+    id: str
+    port: int
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class AlarmState:
+    name: str
+    state: str
+    reason: str
+    since: str
+
+
+@dataclass(frozen=True)
+class Activity:
+    began: str
+    status: str
+    description: str
+    cause: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One of the stack's resources."""
+
+    address: str
+    id: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Status:
+    """`url` is empty where there is no balancer yet, `expires` where the stack has no end."""
+
+    stack: str
+    region: str
+    account: str
+    url: str
+    expires: str
+    size: Size | None
+    instances: tuple[Instance, ...]
+    targets: tuple[Target, ...]
+    alarms: tuple[AlarmState, ...]
+    activities: tuple[Activity, ...]
+    resources: tuple[Standing, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"schema": "loadcore.stack.status/1", **dataclasses.asdict(self)}
+
+
+def look(account: Account, owner: Owner) -> Status:
+    """Asks, and changes nothing.
+
+    Raises loadcore.RunError or botocore's errors where AWS will not tell.
+    """
+    found = find.everything(account, owner)
+    by_kind: dict[str, list[Found]] = {}
+    for each in found:
+        by_kind.setdefault(each.kind, []).append(each)
+    groups = _groups(account, [each.id for each in by_kind.get("auto_scaling_group", ())])
+    services = by_kind.get("container_service", ())
+    return Status(
+        owner.stack,
+        owner.region,
+        owner.account,
+        url_of(found),
+        _expiry(found),
+        _size_of_group(groups) if groups else _size_of_service(account, services),
+        tuple(_instance(each) for group in groups for each in group["Instances"]),
+        tuple(_targets(account, by_kind.get("target_group", ()))),
+        tuple(_alarms(account, by_kind.get("alarm", ()), groups)),
+        tuple(_activities(account, groups)),
+        tuple(Standing(each.address, each.id, each.state) for each in found),
+    )
+
+
+def url_of(found: Iterable[Found]) -> str:
+    """Where the stack's service answers, without a slash at its end; empty where nowhere yet."""
+    by_kind = {each.kind: each for each in found}
+    balancer, listener = by_kind.get("load_balancer"), by_kind.get("listener")
+    if balancer is None or listener is None:
+        return ""
+    protocol, port = str(listener.settings["protocol"]).lower(), listener.settings["port"]
+    usual = {"http": 80, "https": 443}[protocol]
+    return f"{protocol}://{balancer.attribute('dns_name')}{'' if port == usual else f':{port}'}"
+
+
+def _expiry(found: Iterable[Found]) -> str:
+    ends = [parse_time(each.tags.get(EXPIRES, "")) for each in found]
+    last = max((end for end in ends if end is not None), default=None)
+    return "" if last is None else format_time(last)
+
+
+def _groups(account: Account, names: Sequence[str]) -> list[dict[str, Any]]:
+    if not names:
+        return []
+    return account.pages(
+        "autoscaling",
+        "describe_auto_scaling_groups",
+        "AutoScalingGroups",
+        AutoScalingGroupNames=list(names),
+    )
+
+
+def _size_of_group(groups: Sequence[Mapping[str, Any]]) -> Size:
+    group = groups[0]
+    running = sum(each["LifecycleState"] == "InService" for each in group["Instances"])
+    return Size(group["MinSize"], group["DesiredCapacity"], group["MaxSize"], running)
+
+
+def _size_of_service(account: Account, services: Sequence[Found]) -> Size | None:
+    """A container service has no limits of its own: these are the scalable target's."""
+    if not services:
+        return None
+    arn = services[0].id
+    cluster = arn.split(":service/")[-1].split("/")[0]
+    answer = account.client("ecs").describe_services(cluster=cluster, services=[arn])
+    if not answer["services"]:
+        return None
+    service = answer["services"][0]
+    targets = account.client("application-autoscaling").describe_scalable_targets(
+        ServiceNamespace="ecs", ResourceIds=[f"service/{cluster}/{service['serviceName']}"]
+    )["ScalableTargets"]
+    desired = service["desiredCount"]
+    low = targets[0]["MinCapacity"] if targets else desired
+    high = targets[0]["MaxCapacity"] if targets else desired
+    return Size(low, desired, high, service["runningCount"])
+
+
+def _instance(each: Mapping[str, Any]) -> Instance:
+    return Instance(
+        each["InstanceId"],
+        each.get("InstanceType", ""),
+        each["AvailabilityZone"],
+        each["LifecycleState"],
+        each["HealthStatus"],
+        str((each.get("LaunchTemplate") or {}).get("Version", "")),
+    )
+
+
+def _targets(account: Account, groups: Iterable[Found]) -> Iterable[Target]:
+    for group in groups:
+        answer = account.client("elbv2").describe_target_health(TargetGroupArn=group.id)
+        for each in answer["TargetHealthDescriptions"]:
+            health = each["TargetHealth"]
+            yield Target(
+                each["Target"]["Id"],
+                each["Target"].get("Port", 0),
+                health["State"],
+                health.get("Description", ""),
+            )
+
+
+def _alarms(
+    account: Account, ours: Sequence[Found], groups: Sequence[Mapping[str, Any]]
+) -> Iterable[AlarmState]:
+    """The file's, and those that target tracking has made for the group."""
+    prefixes = [f"{TRACKING_PREFIX}{group['AutoScalingGroupName']}-" for group in groups]
+    described = []
+    if ours:
+        names = [each.id for each in ours]
+        described = account.pages("cloudwatch", "describe_alarms", "MetricAlarms", AlarmNames=names)
+    for prefix in prefixes:
+        described += account.pages(
+            "cloudwatch", "describe_alarms", "MetricAlarms", AlarmNamePrefix=prefix
+        )
+    for alarm in sorted(described, key=lambda each: str(each["AlarmName"])):
+        yield AlarmState(
+            alarm["AlarmName"],
+            alarm["StateValue"],
+            alarm.get("StateReason", ""),
+            _time(alarm.get("StateUpdatedTimestamp")),
+        )
+
+
+def _activities(account: Account, groups: Sequence[Mapping[str, Any]]) -> Iterable[Activity]:
+    """The newest first, as AWS lists them."""
+    for group in groups:
+        answer = account.client("autoscaling").describe_scaling_activities(
+            AutoScalingGroupName=group["AutoScalingGroupName"], MaxRecords=ACTIVITIES_MAX
+        )
+        for each in answer["Activities"][:ACTIVITIES_MAX]:
+            yield Activity(
+                _time(each.get("StartTime")),
+                each["StatusCode"],
+                each.get("Description", ""),
+                each.get("Cause", ""),
+            )
+
+
+def _time(value: datetime | None) -> str:
+    return "" if value is None else format_time(value)
