@@ -218,6 +218,12 @@ def _schedules(clients: Clients) -> list[str]:
     return [item["Name"] for item in _pages(clients("scheduler"), "list_schedules", "Schedules")]
 
 
+def _database_snapshots(clients: Clients) -> list[str]:
+    """Those that somebody asked for: the automatic ones go with their instance."""
+    snapshots = _pages(clients("rds"), "describe_db_snapshots", "DBSnapshots")
+    return [s["DBSnapshotIdentifier"] for s in snapshots if s["SnapshotType"] == "manual"]
+
+
 KINDS: dict[str, Callable[[Clients], Any]] = {
     "ec2.instance": _instances,
     "ec2.volume": _volumes,
@@ -268,7 +274,7 @@ KINDS: dict[str, Callable[[Clients], Any]] = {
     "rds.subnet_group": _all(
         "rds", "describe_db_subnet_groups", "DBSubnetGroups", "DBSubnetGroupName"
     ),
-    "rds.snapshot": _all("rds", "describe_db_snapshots", "DBSnapshots", "DBSnapshotIdentifier"),
+    "rds.snapshot": _database_snapshots,
     "secretsmanager.secret": _all("secretsmanager", "list_secrets", "SecretList", "Name"),
     "s3.bucket": _all("s3", "list_buckets", "Buckets", "Name"),
     "s3.object": _objects,
