@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import zlib
 from datetime import timedelta
 
 import click
 from rich.markup import escape
 
 import loadcore as lc
+from loadcore_aws.cli._logs_text import log_line
 from loadcore_aws.cli._options import (
     Opened,
     as_duration,
@@ -22,14 +22,12 @@ from loadcore_aws.cli._options import (
 )
 from loadcore_aws.stack import find
 from loadcore_aws.stack.kinds import BY_NAME
-from loadcore_aws.stack.logs_follow import LogEvent, LogReader
+from loadcore_aws.stack.logs_follow import LogReader
 from loadcore_aws.stack.status import url_of
 from loadcore_aws.stack.stress import stress
 from loadcore_aws.stack.validate import Check, Client, reach, validate
 
 THRESHOLD_MISSED, INTERRUPTED = 3, 130
-COLORS = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green",
-          "bright_yellow", "bright_magenta", "bright_blue")  # fmt: skip
 
 _url = click.option("--url", metavar="URL", help="In place of the balancer's.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -160,12 +158,6 @@ def logs_command(
         for event in reader.follow(since) if follow else reader.since(since):
             on.print(log_line(event))
             sys.stdout.flush()
-
-
-def log_line(event: LogEvent) -> str:
-    """In rich's markup; an instance has the same colour each time."""
-    color = COLORS[zlib.crc32(event.instance.encode()) % len(COLORS)]
-    return f"[dim]{event.time_text}[/] [{color}]{escape(event.instance)}[/] {escape(event.message)}"
 
 
 @click.command(name="publish")
