@@ -9,9 +9,13 @@ from loadcore_aws.stack.design import (
     containers,
     database,
     group,
+    identity,
+    instances,
     logs,
     network,
+    package,
     scaling,
+    security,
     table,
     topic,
 )
@@ -21,7 +25,21 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.resource import Resource
     from loadcore_aws.stack.spec import Stack
 
-PARTS = (network, balancer, group, scaling, logs, topic, table, database, containers)
+PARTS = (
+    network,
+    security,
+    package,
+    identity,
+    instances,
+    balancer,
+    group,
+    scaling,
+    logs,
+    topic,
+    table,
+    database,
+    containers,
+)
 
 
 def resources(stack: Stack, facts: Facts) -> list[Resource]:

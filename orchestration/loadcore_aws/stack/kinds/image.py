@@ -1,0 +1,232 @@
+"""The baked image: a template instance is set up once, and clones start from what it became.
+
+The template instance runs the user data of all instances, migration included. Once the service was
+healthy on it, it empties what must not be in two places and shuts down: being stopped is how it
+says that all went well, which takes no rights, no agent and no way to it over the network. What
+went wrong is on its console. Stopped, its disk is at rest, and is imaged as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+import loadcore as lc
+from loadcore_aws.stack.errors import code_of
+from loadcore_aws.stack.kinds import ec2_tags, machine
+from loadcore_aws.stack.kinds.tolerant import unless_gone
+from loadcore_aws.stack.names import DIGEST
+from loadcore_aws.stack.resource import Found, Kind, Want
+
+if TYPE_CHECKING:
+    from loadcore_aws.stack.account import Account
+    from loadcore_aws.stack.names import Owner
+
+FAILED = re.compile(r"loadcore user data: FAILED: (.*)")
+MAKE_IMAGE = "make the image"
+REMOVE_TEMPLATE = "remove the template instance"
+REMOVE_SNAPSHOTS = "remove snapshots without an image"
+
+SETTING_UP = "the template instance sets itself up"
+TEMPLATE_READY = "the template instance is ready"
+TEMPLATE_GOING = "the template instance is going"
+IMAGE_PENDING = "the image is being made"
+IMAGE_FAILED = "the image failed"
+LEFT_OVER = "left over"
+AVAILABLE = "available"
+
+# Each clone makes itself a machine id, keeps counts of its own, and ships its own log.
+STOP = """
+# --- the template instance is done: what follows runs only if all of the above went well
+systemctl stop loadcore-ship-logs.service loadcore-likes.service || exit 1
+find -L /var/lib/loadcore-likes -mindepth 1 -delete
+journalctl --rotate --vacuum-time=1s >/dev/null 2>&1
+truncate -s 0 /etc/machine-id
+sync
+shutdown -h now
+"""
+
+
+@dataclass
+class Parts:
+    """All that there is of one image."""
+
+    digest: str
+    name: str
+    tags: dict[str, str] = field(default_factory=dict)
+    image: dict[str, Any] | None = None
+    template: dict[str, Any] | None = None
+    snapshots: list[str] = field(default_factory=list)
+
+
+class Image(Kind):
+    """Settings: `digest` (of what is in it: another digest is another image), `next_step` (what is
+    to be done to it, nothing when all is), and those of LaunchTemplate and `subnet` for the
+    template instance. Attributes: `image`, its id once there is one.
+
+    Image, snapshots and template instance are one thing here, called as their Name tag says, so
+    that none of them is ever left behind by an interruption.
+    """
+
+    name = "image"
+    fixed = frozenset({"digest"})
+    unread = frozenset(
+        {"image", "type", "key_name", "profile", "security_groups", "disk", "metadata",
+         "monitoring", "plan", "subnet"}
+    )  # fmt: skip
+    ready_within_s = 2400.0
+    gone_within_s = 600.0
+
+    def find(self, account: Account, owner: Owner) -> list[Found]:
+        owned = ec2_tags.owned(owner, self.name)
+        by_name: dict[str, Parts] = {}
+
+        def parts_of(element: dict[str, Any]) -> Parts:
+            tags = ec2_tags.of(element)
+            name = tags.get("Name", "")
+            parts = by_name.setdefault(name, Parts(tags.get(DIGEST, ""), name))
+            parts.tags = parts.tags or tags
+            return parts
+
+        for image in account.pages(
+            "ec2", "describe_images", "Images", Filters=owned, Owners=["self"]
+        ):
+            if image["State"] not in {"deregistered", "invalid"}:
+                parts_of(image).image = image
+        for reservation in account.pages(
+            "ec2", "describe_instances", "Reservations", Filters=owned
+        ):
+            for instance in reservation["Instances"]:
+                if instance["State"]["Name"] != "terminated":
+                    parts_of(instance).template = instance
+        for snapshot in account.pages(
+            "ec2", "describe_snapshots", "Snapshots", Filters=owned, OwnerIds=["self"]
+        ):
+            parts_of(snapshot).snapshots.append(snapshot["SnapshotId"])
+        return [self._found(parts) for parts in by_name.values()]
+
+    def _found(self, parts: Parts) -> Found:
+        state, next_step = _progress(parts)
+        attributes = {
+            "image": parts.image["ImageId"] if parts.image else "",
+            "template": parts.template["InstanceId"] if parts.template else "",
+            "snapshots": ",".join(parts.snapshots),
+        }
+        settings = {"digest": parts.digest, "next_step": next_step}
+        name = ec2_tags.name_of(parts.tags)
+        return Found(self.name, name, parts.name, settings, attributes, state, parts.tags)
+
+    def create(self, account: Account, want: Want) -> None:
+        settings = want.settings
+        tags = _tags(want)
+        account.client("ec2").run_instances(
+            **machine.launch_data(settings),
+            MinCount=1,
+            MaxCount=1,
+            ClientToken=want.token,
+            SubnetId=settings["subnet"],
+            InstanceInitiatedShutdownBehavior="stop",
+            UserData=machine.user_data(settings["plan"], STOP),
+            TagSpecifications=machine.tag_specifications(tags, "instance", "volume"),
+        )
+
+    def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
+        ec2 = account.client("ec2")
+        next_step = found.settings["next_step"]
+        if next_step == MAKE_IMAGE:
+            self._make(account, found, want)
+        elif next_step == REMOVE_TEMPLATE:
+            ec2.terminate_instances(InstanceIds=[found.attributes["template"]])
+        elif next_step == REMOVE_SNAPSHOTS:
+            _delete_snapshots(ec2, found)
+        if "tags" in changed:
+            for resource in _ids(found):
+                ec2_tags.retag(account, resource, want)
+
+    def _make(self, account: Account, found: Found, want: Want) -> None:
+        """Its name is taken where an earlier call took effect without an answer."""
+        try:
+            account.client("ec2").create_image(
+                InstanceId=found.attributes["template"],
+                Name=want.physical,
+                Description=f"{want.address} {found.settings['digest']}",
+                TagSpecifications=machine.tag_specifications(_tags(want), "image", "snapshot"),
+            )
+        except ClientError as error:
+            if code_of(error) != "InvalidAMIName.Duplicate":
+                raise
+
+    def delete(self, account: Account, found: Found) -> None:
+        """A snapshot cannot go before its image; all of it is listed as long as any of it is."""
+        ec2 = account.client("ec2")
+        if image := found.attributes["image"]:
+            unless_gone(ec2.deregister_image, ImageId=image)
+        _delete_snapshots(ec2, found)
+        if template := found.attributes["template"]:
+            unless_gone(ec2.terminate_instances, InstanceIds=[template])
+
+    def pending(self, account: Account, found: Found) -> str:
+        """Raises loadcore.RunError where the template instance failed or its image did. Either is
+        removed then, so that the next attempt begins anew."""
+        if found.state == SETTING_UP:
+            self._check_console(account, found.attributes["template"])
+        if found.state == IMAGE_FAILED:
+            image = found.attributes["image"]
+            unless_gone(account.client("ec2").deregister_image, ImageId=image)
+            raise lc.RunError(
+                f"image.baked: EC2 could not make the image, {image}, and it is removed again; "
+                "repeat the command"
+            )
+        return "" if found.state == AVAILABLE else found.state
+
+    def _check_console(self, account: Account, instance: str) -> None:
+        """Of the newest console where the type offers that ("Instance console output", Amazon EC2
+        User Guide); elsewhere it appears some minutes late."""
+        ec2 = account.client("ec2")
+        try:
+            answer = ec2.get_console_output(InstanceId=instance, Latest=True)
+        except ClientError as error:
+            if code_of(error) not in {"UnsupportedOperation", "InvalidParameterCombination"}:
+                raise
+            answer = ec2.get_console_output(InstanceId=instance)
+        if said := FAILED.search(answer.get("Output", "")):
+            ec2.terminate_instances(InstanceIds=[instance])
+            raise lc.RunError(
+                f"image.baked: the template instance {instance} could not be set up and is being "
+                f"terminated: {said[1].strip()}; mend that and repeat the command"
+            )
+
+
+def _progress(parts: Parts) -> tuple[str, str]:
+    """(state, next step). Nothing is to be done while something is only to be waited for."""
+    template = parts.template["State"]["Name"] if parts.template else ""
+    if template == "shutting-down":
+        return TEMPLATE_GOING, ""
+    if parts.image is None:
+        if template == "stopped":
+            return TEMPLATE_READY, MAKE_IMAGE
+        return (SETTING_UP, "") if template else (LEFT_OVER, REMOVE_SNAPSHOTS)
+    if parts.image["State"] != "available":
+        failed = parts.image["State"] in {"failed", "error"}
+        return (IMAGE_FAILED if failed else IMAGE_PENDING), ""
+    return AVAILABLE, REMOVE_TEMPLATE if template else ""
+
+
+def _delete_snapshots(ec2: Any, found: Found) -> None:
+    for snapshot in filter(None, found.attributes["snapshots"].split(",")):
+        unless_gone(ec2.delete_snapshot, SnapshotId=snapshot)
+
+
+def _tags(want: Want) -> dict[str, str]:
+    return {**want.tags, "Name": want.physical, DIGEST: want.settings["digest"]}
+
+
+def _ids(found: Found) -> list[str]:
+    parts = (found.attributes[key] for key in ("image", "template", "snapshots"))
+    return [each for part in parts for each in part.split(",") if each]
+
+
+KINDS: tuple[Kind, ...] = (Image(),)
