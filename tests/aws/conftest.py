@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 
 SETTINGS = ("AWS_PROFILE", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_SESSION_TOKEN")
 
+RUNNING = {"MOTO_ECS_SERVICE_RUNNING": "10"}
+"""so many tasks run of each ECS service in moto, which never starts any by itself"""
+
 
 @pytest.fixture(scope="session")
 def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server with no resources in it but what the tests make."""
     public_images = tmp_path_factory.mktemp("moto") / "images.json"
     images.write(public_images)
-    settings = {**os.environ, "MOTO_AMIS_PATH": str(public_images)}
+    settings = {**os.environ, "MOTO_AMIS_PATH": str(public_images), **RUNNING}
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=settings) as process:
         try:
