@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -22,7 +22,7 @@ from loadcore_aws.instance import journal
 from loadcore_aws.instance.batches import Batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 QUEUE_ENTRIES_MAX = 20_000
@@ -145,7 +145,7 @@ class Shipper:
         """Sends what has come and then returns from run(); safe in a signal handler."""
         self._stopping.set()
 
-    def run(self, lines: IO[bytes]) -> None:
+    def run(self, lines: Iterable[bytes]) -> None:
         """Until stop() or the end of `lines`.
 
         Raises lc.RunError for what waiting does not mend, and where `lines` ended by themselves.
@@ -159,7 +159,7 @@ class Shipper:
         if not self._stopping.is_set():
             raise lc.RunError("journalctl ended by itself; its message is above")
 
-    def _read(self, lines: IO[bytes]) -> None:
+    def _read(self, lines: Iterable[bytes]) -> None:
         try:
             for line in lines:
                 if found := journal.entry(line):
