@@ -112,13 +112,17 @@ def _bands(alarms: Sequence[Alarm]) -> list[tuple[float, float]]:
     """Middle and width of shares of the response times, finest around the percentiles that alarms
     look at; none where averages do, which are then exact."""
     edges: set[float] = set()
+    looked_at: list[tuple[float, float]] = []
     for alarm in alarms:
         if shorthand_of(alarm.metric) != "response_time":
             continue
         if alarm.statistic in ("Minimum", "Maximum"):
             edges.update(_EDGES)
         elif percent := percentile_of(alarm.statistic):
-            share = percent / 100
-            margin = min(share, 1 - share) / 10
-            edges.update((*_EDGES, share - margin, share + margin))
+            margin = min(percent, 100 - percent) / 1000
+            looked_at.append((percent / 100 - margin, percent / 100 + margin))
+            edges.update(_EDGES)
+    # A percentile lies in the middle of its own band.
+    edges = {edge for edge in edges if not any(low < edge < high for low, high in looked_at)}
+    edges.update(edge for pair in looked_at for edge in pair)
     return [((left + right) / 2, right - left) for left, right in pairwise(sorted(edges))]

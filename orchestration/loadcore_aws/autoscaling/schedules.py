@@ -38,8 +38,8 @@ def due_times(
 
 
 def _times(schedule: Schedule, start: datetime, duration_s: float) -> Iterator[float]:
-    if schedule.at:
-        at_s = (_read(schedule) - start).total_seconds()
+    if schedule.moment is not None:
+        at_s = (schedule.moment - start).total_seconds()
         if 0 <= at_s < duration_s:
             yield at_s
         return
@@ -50,19 +50,6 @@ def _times(schedule: Schedule, start: datetime, duration_s: float) -> Iterator[f
         if at_s >= duration_s:
             return
         yield at_s
-
-
-def _read(schedule: Schedule) -> datetime:
-    try:
-        # Python 3.10 does not read the Z.
-        at = datetime.fromisoformat(schedule.at.replace("Z", "+00:00"))
-        sound = at.tzinfo is not None
-    except ValueError:
-        sound = False
-    if not sound:
-        sentence = f"{schedule.at!r} is no time with a zone, such as 2026-01-05T08:00:00Z"
-        raise lc.PlanError(f"schedule {schedule.name}: at", sentence)
-    return at
 
 
 def _cron(schedule: Schedule, start: datetime) -> Iterator[datetime]:

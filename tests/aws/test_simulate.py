@@ -1,0 +1,270 @@
+"""The simulator: the known stories, time, metrics, traffic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import loadcore as lc
+from loadcore_aws.autoscaling import (
+    Alarm,
+    Group,
+    Metric,
+    Scaling,
+    Schedule,
+    ServiceModel,
+    Simple,
+    Simulation,
+    Step,
+    StepPolicy,
+    Trace,
+    constant,
+    generated,
+    read_policy,
+    simulate,
+)
+
+EXAMPLES = Path(__file__).parents[2] / "orchestration" / "examples" / "policies"
+SERVICE = ServiceModel(capacity_rps=100, base_ms=10)
+OUT = Alarm("busy", "cpu", 70, missing_data="notBreaching", actions=("out",))
+IN = Alarm("quiet", "cpu", 20, "<=", missing_data="breaching", actions=("in",))
+ONE_EACH = Scaling(Group(min=1, max=5), (Simple("out", 1), Simple("in", -1)), (OUT, IN))
+
+
+def story(name: str, *, seed: int = 0, **alarm: Any) -> Simulation:
+    """An example file; `alarm` are changes to its second alarm."""
+    policy = read_policy(EXAMPLES / f"{name}.toml")
+    assert policy.service
+    assert policy.load
+    changed = (policy.alarm[0], replace(policy.alarm[1], **alarm)) if alarm else policy.alarm
+    scaling = replace(policy.scaling, alarm=changed)
+    return simulate(scaling, policy.service, generated(policy.load), seed=seed)
+
+
+def at(result: Simulation, time_s: float, column: str) -> Any:
+    return result.columns[column][result.columns["time_s"].index(time_s)]
+
+
+class TestStories:
+    @pytest.mark.parametrize("seed", range(3))
+    def test_it_climbs_one_by_one_to_ten_and_stays_there_when_the_load_stops(
+        self, seed: int
+    ) -> None:
+        result = story("stuck", seed=seed)
+        changes = [(one.before, one.after) for one in result.activities]
+        assert changes == [(count, count + 1) for count in range(2, 10)]
+        waits = [right.at_s - left.at_s for left, right in pairwise(result.activities)]
+        # The cooldown, from when the instance was in service, to the next evaluation.
+        assert all(300 + 15 <= wait <= 300 + 15 + 60 for wait in waits)
+        assert at(result, 1800, "rate_rps") == pytest.approx(49.9, abs=1)
+        assert result.columns["desired"][-1] == 10
+        assert result.columns["rate_rps"][-3600:] == [0] * 3600
+        assert result.alarms["busy"][-1] == "ALARM"
+
+    def test_insufficient_data_is_no_better(self) -> None:
+        assert story("stuck", missing_data="missing").columns["desired"][-1] == 10
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_it_falls_back_once_missing_data_breaches_for_scale_in(self, seed: int) -> None:
+        result = story("simple", seed=seed)
+        assert max(result.columns["desired"]) == 10
+        assert result.columns["desired"][-1] == 2
+        assert result.reversals == 1
+        assert result.alarms["busy"][-1] == "OK"
+        assert result.lost == 0
+
+    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize(("threshold", "between"), [(0.010, (2, 3)), (0.002, (3, 4))])
+    def test_scale_in_by_response_time_makes_it_flap(
+        self, seed: int, threshold: float, between: tuple[int, int]
+    ) -> None:
+        result = story("flapping", seed=seed, threshold=threshold)
+        loaded = [one for one in result.activities if 600 < one.at_s < 5400]
+        assert {one.after for one in loaded} == set(between)
+        assert len(loaded) >= 12
+        assert result.reversals >= 12
+        assert at(result, 3600, "rate_rps") == 150
+
+    def test_a_loaded_service_answers_in_four_milliseconds(self) -> None:
+        """So that a scale-in threshold of 10 ms is met under load."""
+        assert story("flapping").columns["response_mean_s"][60] == pytest.approx(0.004)
+
+    def test_the_mended_story_costs_less(self) -> None:
+        stuck, simple = story("stuck"), story("simple")
+        assert stuck.cost is not None
+        assert simple.cost is not None
+        assert simple.cost < 0.8 * stuck.cost
+        assert stuck.cost == pytest.approx(stuck.instance_hours * 0.024)
+
+    @pytest.mark.parametrize("name", ["step", "target"])
+    def test_the_others_scale_out_and_back_in(self, name: str) -> None:
+        result = story(name)
+        assert max(result.columns["desired"]) >= 8
+        assert result.columns["desired"][-1] == 2
+        assert result.reversals == 1
+        # Once it has grown it keeps up.
+        assert sum(result.columns["lost"][1200:]) == 0
+
+
+class TestTime:
+    def test_simple_policies_wait_and_step_policies_do_not(self) -> None:
+        trace = constant(400, 1800)
+        step = StepPolicy("out", (Step(1, 0, None),), warmup_s=60)
+        slow = simulate(ONE_EACH, SERVICE, trace)
+        fast = simulate(replace(ONE_EACH, policy=(step, Simple("in", -1))), SERVICE, trace)
+        assert fast.columns["desired"].index(5) < slow.columns["desired"].index(5)
+
+    def test_an_instance_answers_a_boot_after_its_launch_and_is_paid_for_at_once(self) -> None:
+        service = replace(SERVICE, boot_s=120, pending_s=30)
+        result = simulate(ONE_EACH, service, constant(90, 900))
+        launch_s = result.activities[0].at_s
+        assert at(result, launch_s, "instances") == 2
+        assert at(result, launch_s + 119, "in_service") == 1
+        assert at(result, launch_s + 120, "in_service") == 2
+
+    def test_an_instance_drains_and_is_paid_for_until_its_hook_is_over(self) -> None:
+        group = Group(min=1, max=2, desired=2, drain_s=60)
+        service = replace(SERVICE, deregistration_delay_s=40)
+        result = simulate(replace(ONE_EACH, group=group), service, constant(0, 900))
+        end_s = result.activities[0].at_s
+        assert at(result, end_s, "in_service") == 1
+        assert at(result, end_s + 99, "instances") == 2
+        assert at(result, end_s + 100, "instances") == 1
+
+    def test_with_too_short_a_grace_no_instance_ever_answers(self) -> None:
+        group = Group(min=1, max=2, health_check_grace_s=30)
+        service = replace(SERVICE, boot_s=120, pending_s=15)
+        result = simulate(replace(ONE_EACH, group=group), service, constant(90, 1800))
+        assert max(result.columns["in_service"]) == 1
+        causes = [one.cause for one in result.activities if "health check" in one.cause]
+        assert len(causes) > 10
+
+    def test_a_cold_instance_does_less(self) -> None:
+        group = Group(min=1, max=2)
+        cold = replace(SERVICE, boot_s=60, cold_s=120, cold_share=0.5)
+        result = simulate(replace(ONE_EACH, group=group), cold, constant(90, 900))
+        ready_s = result.activities[0].at_s + 60
+        assert at(result, ready_s, "use") == pytest.approx(90 / 150)
+        assert at(result, ready_s + 119, "use") == pytest.approx(90 / 150)
+        assert at(result, ready_s + 120, "use") == pytest.approx(90 / 200)
+
+    def test_schedules_set_limits_at_their_time(self) -> None:
+        morning = Schedule("morning", cron="30 9 * * *", time_zone="Europe/Berlin", min=3)
+        once = Schedule("once", at="2026-07-01T08:00:00Z", min=1, desired=1)
+        scaling = Scaling(Group(min=1, max=5), schedule=(morning, once))
+        start = datetime(2026, 7, 1, 9, 0, tzinfo=timezone(timedelta(hours=2)))
+        result = simulate(scaling, SERVICE, constant(1, 7200), start=start)
+        assert [(one.at_s, one.after) for one in result.activities] == [(1800, 3), (3600, 1)]
+        assert "morning" in result.activities[0].cause
+
+    def test_schedules_need_a_start(self) -> None:
+        scaling = Scaling(Group(), schedule=(Schedule("s", cron="0 0 * * *", min=1),))
+        with pytest.raises(lc.PlanError, match="start: is needed"):
+            simulate(scaling, SERVICE, constant(1, 60))
+
+    @pytest.mark.parametrize(
+        ("schedule", "said"),
+        [
+            (Schedule("s", cron="61 * * * *", min=1), "schedule s: cron"),
+            (Schedule("s", cron="* * * * *", time_zone="Mars/X", min=1), "schedule s: time_zone"),
+            (Schedule("s", at="tomorrow", min=1), r"schedule\[1\].at"),
+        ],
+    )
+    def test_times_that_cannot_be_read_are_said(self, schedule: Schedule, said: str) -> None:
+        scaling = Scaling(Group(), schedule=(schedule,))
+        start = datetime(2026, 7, 1, tzinfo=timezone.utc)
+        with pytest.raises(lc.PlanError, match=said):
+            simulate(scaling, SERVICE, constant(1, 60), start=start)
+
+
+class TestMetrics:
+    @pytest.mark.parametrize("metric", ["requests", "response_time", "5xx"])
+    def test_they_are_silent_without_traffic(self, metric: str) -> None:
+        alarm = Alarm("a", metric, 0, ">=", "Sum", actions=("topic",))
+        result = simulate(Scaling(alarm=(alarm,)), SERVICE, constant(0, 600))
+        assert set(result.alarms["a"]) == {"INSUFFICIENT_DATA"}
+
+    @pytest.mark.parametrize("metric", ["cpu", "requests_per_target", "healthy_hosts"])
+    def test_others_are_not(self, metric: str) -> None:
+        alarm = Alarm("a", metric, 0, ">=", actions=("topic",))
+        result = simulate(Scaling(alarm=(alarm,)), SERVICE, constant(0, 600))
+        assert result.alarms["a"][-1] == "ALARM"
+
+    @pytest.mark.parametrize(
+        ("metric", "statistic", "value"),
+        [
+            ("requests", "Sum", 3600),
+            ("requests_per_target", "Sum", 1800),
+            ("cpu", "Average", 1 + 99 * 0.3),
+            ("response_time", "Average", 0.01 + 0.3 / 70),
+            ("healthy_hosts", "Minimum", 2),
+            (Metric("AWS/ApplicationELB", "RequestCount"), "Sum", 3600),
+        ],
+    )
+    def test_their_values(self, metric: str | Metric, statistic: str, value: float) -> None:
+        """60 requests/s on two instances; M/M/1 with 30 of 100 in use waits 0.3/70 s."""
+        scaling = Scaling(Group(min=2, max=2))
+        for threshold, state in ((value * 0.999, "ALARM"), (value * 1.001, "OK")):
+            alarm = Alarm("a", metric, threshold, ">=", statistic, actions=("topic",))
+            result = simulate(replace(scaling, alarm=(alarm,)), SERVICE, constant(60, 300))
+            assert result.alarms["a"][-1] == state
+
+    @pytest.mark.parametrize("percent", [50, 90, 95, 99, 99.9])
+    def test_percentiles_of_the_response_time(self, percent: float) -> None:
+        """Of M/M/1: the wait exceeds t with probability use * exp(-(capacity - rate) * t)."""
+        expected = 0.01 + max(0.0, math.log(0.6 / (1 - percent / 100)) / 40)
+        for factor, state in ((0.93, "ALARM"), (1.07, "OK")):
+            alarm = Alarm("a", "response_time", expected * factor, ">=", f"p{percent:g}",
+                          actions=("topic",))  # fmt: skip
+            result = simulate(Scaling(alarm=(alarm,)), SERVICE, constant(60, 300))
+            assert result.alarms["a"][-1] == state
+
+    def test_a_short_period_misses_most_of_what_comes_once_a_minute(self) -> None:
+        alarm = Alarm("a", "requests", 1, ">=", "Sum", period_s=10, missing_data="notBreaching",
+                      evaluation_periods=3, actions=("topic",))  # fmt: skip
+        result = simulate(Scaling(alarm=(alarm,)), SERVICE, constant(50, 600))
+        assert set(result.alarms["a"][60:]) == {"OK"}
+
+
+class TestTraffic:
+    def test_more_than_capacity_waits_and_then_is_lost(self) -> None:
+        """100 requests/s too many for 10 s fill the 10 s of queue; from then on they are lost."""
+        result = simulate(Scaling(), SERVICE, constant(200, 60))
+        assert result.columns["waiting"][9] == 1000
+        assert sum(result.columns["lost"][:10]) == 0
+        assert result.columns["lost"][10:] == [100] * 50
+        assert result.columns["response_mean_s"][30] == pytest.approx(10)
+        assert result.served == 60 * 100 + 1000
+
+    def test_a_peak_is_worked_off(self) -> None:
+        trace = Trace(((0, 300), (2, 300), (2, 50), (20, 50)))
+        result = simulate(Scaling(), SERVICE, trace)
+        assert result.lost == 0
+        assert result.columns["waiting"][:3] == [200, 400, 350]
+        assert result.columns["waiting"][10] == 0
+
+    def test_with_no_instance_everything_is_lost(self) -> None:
+        result = simulate(Scaling(Group(min=0, max=1)), SERVICE, constant(5, 60))
+        assert (result.lost, result.served) == (300, 0)
+        assert math.isnan(result.response_mean_s)
+
+    def test_without_a_drain_what_is_under_way_is_lost(self) -> None:
+        """20 requests/s for an answer of 0.5 s: 10 of them, on each instance."""
+        group = Group(min=1, max=2, desired=2)
+        alarm = Alarm("quiet", "cpu", 90, "<=", actions=("in",))
+        scaling = Scaling(group, (Simple("in", -1),), (alarm,))
+        service = ServiceModel(capacity_rps=1000, base_ms=500, deregistration_delay_s=0)
+        assert simulate(scaling, service, constant(40, 300)).lost in range(10, 21)
+        drained = replace(service, deregistration_delay_s=30)
+        assert simulate(scaling, drained, constant(40, 300)).lost == 0
+
+    def test_a_trickle_is_whole_requests(self) -> None:
+        result = simulate(Scaling(), SERVICE, constant(0.1, 100))
+        assert sorted(set(result.columns["requests"])) == [0, 1]
+        assert result.requests == 10

@@ -1,0 +1,115 @@
+"""What a simulation is given: the service model and the load."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import loadcore as lc
+from loadcore_aws.autoscaling import (
+    Load,
+    Scaling,
+    ServiceModel,
+    Trace,
+    constant,
+    generated,
+    simulate,
+)
+from loadcore_aws.autoscaling.trace import parse_csv
+
+SERVICE = ServiceModel(capacity_rps=100, base_ms=10)
+
+
+class TestServiceModel:
+    def test_one_worker_is_m_m_1(self) -> None:
+        """The mean wait of M/M/1 is use / (capacity - rate)."""
+        times = SERVICE.times(80)
+        assert times.mean_s == pytest.approx(0.01 + 0.8 / 20)
+        assert times.p50_s == pytest.approx(0.01 + math.log(0.8 / 0.5) / 20)
+
+    def test_workers_are_erlang_c(self) -> None:
+        """Two workers at 75 % of use: C = 0.6428571 (a textbook value)."""
+        service = ServiceModel(capacity_rps=2, base_ms=1000, workers=2)
+        assert service.times(1.5).mean_s == pytest.approx(1 + 0.642857142857 / 0.5)
+
+    def test_workers_follow_from_capacity_and_time(self) -> None:
+        assert ServiceModel(capacity_rps=800, base_ms=10).parallel == 8
+        assert ServiceModel(capacity_rps=10, base_ms=1).parallel == 1
+
+    def test_a_curve_is_straight_between_its_rows_and_level_outside(self) -> None:
+        service = ServiceModel(curve=((10, 2.0, 4.0), (20, 4.0, 10.0)))
+        assert service.capacity == 20
+        assert service.times(15) == pytest.approx((0.003, 0.003, 0.007))
+        assert service.times(1) == pytest.approx((0.002, 0.002, 0.004))
+        assert service.quantile_s(15, 0.99) == pytest.approx(0.007)
+        assert service.quantile_s(15, 0.5) == pytest.approx(0.003)
+
+    @given(st.floats(0, 500), st.floats(0, 500))
+    def test_more_load_is_never_faster(self, one: float, other: float) -> None:
+        service = ServiceModel(capacity_rps=400, base_ms=20)
+        low, high = sorted((one, other))
+        for less, more in zip(service.times(low), service.times(high), strict=True):
+            assert less <= more + 1e-12
+
+    @pytest.mark.parametrize(
+        ("service", "setting"),
+        [
+            (ServiceModel(), "capacity_rps"),
+            (ServiceModel(capacity_rps=1), "base_ms"),
+            (replace(SERVICE, pending_s=90), "pending_s"),
+            (replace(SERVICE, timeout_s=0), "timeout_s"),
+            (replace(SERVICE, workers=-1), "workers"),
+            (ServiceModel(curve=((10, 2), (10, 3))), r"curve\[2\]"),
+            (ServiceModel(curve=((10, 2, 1),)), r"curve\[1\]"),
+            (ServiceModel(curve=((10,),)), r"curve\[1\]"),
+            (ServiceModel(curve="x.csv"), "curve"),
+        ],
+    )
+    def test_what_cannot_be_is_said(self, service: ServiceModel, setting: str) -> None:
+        with pytest.raises(lc.PlanError, match=setting):
+            simulate(Scaling(), service, constant(1, 60))
+
+
+class TestTrace:
+    def test_lines_between_points_and_steps_where_two_share_a_time(self) -> None:
+        trace = Trace(((0, 0), (10, 100), (10, 20), (20, 20)))
+        assert trace.requests == 500 + 200
+        assert trace.requests_until(5) == pytest.approx(125)
+        assert trace.requests_until(10) == pytest.approx(500)
+        assert trace.requests_until(99) == 700
+        assert trace.peak_rps == 100
+
+    def test_users_come_and_go(self) -> None:
+        trace = generated(Load(100, 5, 0.499, hold_s=60, ramp_down_s=10, idle_s=30))
+        assert [time_s for time_s, _ in trace.points] == [0, 20, 80, 90, 120]
+        assert [rate for _, rate in trace.points] == pytest.approx([0, 49.9, 49.9, 0, 0])
+
+    def test_csv_in_any_order_of_columns(self) -> None:
+        trace = parse_csv("rate_rps,host,time_s\n5,a,0\n7,b,60\n")
+        assert trace.points == ((0, 5), (60, 7))
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("time_s,rate\n0,1\n", "line 1: file has no column rate_rps"),
+            ("", "line 1: file has no column time_s"),
+            ("time_s,rate_rps\n0,1\n60,x\n", "line 3: rate_rps is 'x'"),
+            ("time_s,rate_rps\n0,1\n60\n", "line 3: rate_rps is ''"),
+            ("time_s,rate_rps\n0,1\n60,nan\n", "line 3: rate_rps is 'nan'"),
+            ("time_s,rate_rps\n0,1\n60,2\n30,2\n", "line 4: time_s is 30, before"),
+            ("time_s,rate_rps\n0,1\n60,-2\n", "line 3: rate_rps is -2"),
+            ("time_s,rate_rps\n5,1\n60,2\n", "line 2: time_s is 5"),
+            ("time_s,rate_rps\n0,1\n", "holds no time"),
+        ],
+    )
+    def test_faults_with_their_lines(self, text: str, said: str) -> None:
+        with pytest.raises(lc.PlanError, match=said):
+            parse_csv(text)
+
+    def test_all_faults_at_once(self) -> None:
+        with pytest.raises(lc.PlanError, match=r"line 2: .*line 3: "):
+            parse_csv("time_s,rate_rps\n0,a\n60,b\n")
