@@ -9,24 +9,14 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import botocore.session
 import pytest
+from aws_front.account import ONCE, REGION, client, refusal
 from aws_front.faults import KINDS
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aws_front.faults import Kind
     from aws_front.front import Front
-
-REGION = "eu-central-1"
-ONCE = Config(retries={"total_max_attempts": 1})
-IMAGE = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
-ROLE = "arn:aws:iam::123456789012:role/none"
-
-
-def client(aws: Front, service: str) -> Any:
-    return boto3.client(service, region_name=REGION, endpoint_url=aws.url, config=ONCE)
 
 
 def cbor_client(aws: Front) -> Any:
@@ -42,13 +32,6 @@ def cbor_client(aws: Front) -> Any:
     return session.create_client(
         "cloudwatch", region_name=REGION, endpoint_url=aws.url, config=ONCE
     )
-
-
-def refusal(call: Callable[..., Any], **arguments: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    code: str = caught.value.response["Error"]["Code"]
-    return code
 
 
 CALLS: dict[str, tuple[str, dict[str, Any]]] = {

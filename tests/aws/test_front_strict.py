@@ -6,31 +6,15 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
+from aws_front.account import REGION, client, refusal
 from aws_front.inventory import KINDS
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from aws_front.front import Front
 
-REGION = "eu-central-1"
-ONCE = Config(retries={"total_max_attempts": 1})
 LOCATION = {"LocationConstraint": REGION}
-
-
-def client(aws: Front, service: str) -> Any:
-    return boto3.client(service, region_name=REGION, endpoint_url=aws.url, config=ONCE)
-
-
-def refusal(call: Callable[..., Any], **arguments: Any) -> str:
-    with pytest.raises(ClientError) as caught:
-        call(**arguments)
-    code: str = caught.value.response["Error"]["Code"]
-    return code
 
 
 class Network:

@@ -1,4 +1,4 @@
-"""Auto Scaling groups: what moto ignores of them, their policies' alarms, hooks and notifications.
+"""Auto Scaling groups: what moto ignores of them, hooks, activities, metrics and notifications.
 
 Source: Amazon EC2 Auto Scaling API Reference, the action of each name.
 """
@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import re
 import uuid
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
-from aws_front import versions
+from aws_front import policies, versions
 from aws_front.answers import Answer, error, query_answer
+from aws_front.named_group import known, no_such_group, now, place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_front.actions import Request
     from aws_front.front import Moto
-    from aws_front.state import Place
 
 NAMESPACE = "http://autoscaling.amazonaws.com/doc/2011-01-01/"
 _TAG = f"{{{NAMESPACE}}}"
@@ -28,29 +29,16 @@ _EXTRAS = (
     "InstanceMaintenancePolicy.MinHealthyPercentage",
     "InstanceMaintenancePolicy.MaxHealthyPercentage",
 )
+# Amazon EC2 Auto Scaling User Guide, "Amazon CloudWatch metrics for Amazon EC2 Auto Scaling".
+_STATES = ("InService", "Pending", "Standby", "Terminating", "Total")
+GROUP_METRICS = (
+    "GroupMinSize",
+    "GroupMaxSize",
+    "GroupDesiredCapacity",
+    *(f"Group{state}Instances" for state in _STATES),
+    *(f"Group{state}Capacity" for state in _STATES),
+)
 ElementTree.register_namespace("", NAMESPACE)
-
-
-def now() -> str:
-    return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def place(request: Request) -> Place:
-    return (request.region, request.text("AutoScalingGroupName"))
-
-
-def known(request: Request, moto: Moto) -> dict[str, Any] | None:
-    """The group that the request names, as moto has it."""
-    found = moto.client("autoscaling", request.region).describe_auto_scaling_groups(
-        AutoScalingGroupNames=[request.text("AutoScalingGroupName")]
-    )["AutoScalingGroups"]
-    return found[0] if found else None
-
-
-def no_such_group(request: Request) -> Answer:
-    name = request.text("AutoScalingGroupName")
-    message = f"AutoScalingGroup name not found - AutoScalingGroup '{name}' not found"
-    return error(request, "ValidationError", message)
 
 
 def create(request: Request, moto: Moto) -> Answer:
@@ -149,7 +137,7 @@ def delete(request: Request, moto: Moto) -> Answer:
         with moto.lock:
             state = moto.state
             for key in [k for k in state.tracking_alarms if k[:2] == where]:
-                _delete_alarms(moto, request.region, state.tracking_alarms.pop(key))
+                policies.delete_alarms(moto, request.region, state.tracking_alarms.pop(key))
             state.group_extras.pop(where, None)
             state.notifications.pop(where, None)
             state.refreshes.pop(where, None)
@@ -212,92 +200,30 @@ def _activity(request: Request, what: str, instance: str) -> dict[str, Any]:
     }
 
 
-def put_policy(request: Request, moto: Moto) -> Answer:
-    if known(request, moto) is None:
-        return no_such_group(request)
-    answer = moto.forward(request)
-    if not answer.good:
-        return answer
-    name = request.text("PolicyName")
-    found = moto.client("autoscaling", request.region).describe_policies(
-        AutoScalingGroupName=request.text("AutoScalingGroupName"), PolicyNames=[name]
-    )["ScalingPolicies"][0]
-    alarms = []
+def enable_metrics(request: Request, moto: Moto) -> Answer:
+    return _collect(request, moto, lambda old, asked: old | asked)
+
+
+def disable_metrics(request: Request, moto: Moto) -> Answer:
+    return _collect(request, moto, lambda old, asked: old - asked)
+
+
+def _collect(
+    request: Request, moto: Moto, join: Callable[[set[str], set[str]], set[str]]
+) -> Answer:
+    """No metrics named means all of them. moto sets what it is given."""
     with moto.lock:
-        key = (*place(request), name)
-        _delete_alarms(moto, request.region, moto.state.tracking_alarms.pop(key, []))
-        if found["PolicyType"] == "TargetTrackingScaling":
-            alarms = _track(request, moto, found)
-            moto.state.tracking_alarms[key] = [alarm["AlarmName"] for alarm in alarms]
-    return query_answer(request, {"PolicyARN": found["PolicyARN"], "Alarms": alarms})
-
-
-def delete_policy(request: Request, moto: Moto) -> Answer:
-    answer = moto.forward(request)
-    if answer.good:
-        name = request.text("PolicyName").rpartition("policyName/")[2]
-        with moto.lock:
-            alarms = moto.state.tracking_alarms.pop((*place(request), name), [])
-            _delete_alarms(moto, request.region, alarms)
-    return answer
-
-
-def _delete_alarms(moto: Moto, region: str, names: list[str]) -> None:
-    if names:
-        moto.client("cloudwatch", region).delete_alarms(AlarmNames=names)
-
-
-def _track(request: Request, moto: Moto, policy: dict[str, Any]) -> list[dict[str, str]]:
-    """The two alarms that Auto Scaling makes for a policy and deletes with it (EC2 Auto Scaling
-    User Guide, "Target tracking scaling policies for Amazon EC2 Auto Scaling")."""
-    setting = policy["TargetTrackingConfiguration"]
-    metric = _tracked_metric(request, setting)
-    client = moto.client("cloudwatch", request.region)
-    target = setting["TargetValue"]
-    made = []
-    for side, comparison, threshold, periods in (
-        ("High", "GreaterThanThreshold", target, 3),
-        ("Low", "LessThanThreshold", 0.9 * target, 15),
-    ):
-        if side == "Low" and setting.get("DisableScaleIn"):
-            continue
-        group = request.text("AutoScalingGroupName")
-        name = f"TargetTracking-{group}-Alarm{side}-{uuid.uuid4()}"
-        client.put_metric_alarm(
-            AlarmName=name,
-            ComparisonOperator=comparison,
-            Threshold=threshold,
-            EvaluationPeriods=periods,
-            Period=60,
-            AlarmActions=[policy["PolicyARN"]],
-            **metric,
+        group = known(request, moto)
+        if group is None:
+            return no_such_group(request)
+        old = {metric["Metric"] for metric in group["EnabledMetrics"]}
+        metrics = join(old, set(request.values("Metrics.member") or GROUP_METRICS))
+        moto.client("autoscaling", request.region).enable_metrics_collection(
+            AutoScalingGroupName=group["AutoScalingGroupName"],
+            Granularity="1Minute",
+            Metrics=sorted(metrics),
         )
-        account = policy["PolicyARN"].split(":")[4]
-        arn = f"arn:aws:cloudwatch:{request.region}:{account}:alarm:{name}"
-        made.append({"AlarmName": name, "AlarmARN": arn})
-    return made
-
-
-def _tracked_metric(request: Request, setting: dict[str, Any]) -> dict[str, Any]:
-    if "CustomizedMetricSpecification" in setting:
-        custom = setting["CustomizedMetricSpecification"]
-        keys = ("MetricName", "Namespace", "Dimensions", "Statistic", "Unit")
-        return {key: custom[key] for key in keys if key in custom}
-    predefined = setting["PredefinedMetricSpecification"]
-    if predefined["PredefinedMetricType"] == "ALBRequestCountPerTarget":
-        balancer, _, target = predefined["ResourceLabel"].partition("/targetgroup/")
-        dimensions = {"TargetGroup": f"targetgroup/{target}", "LoadBalancer": balancer}
-        named = ("AWS/ApplicationELB", "RequestCountPerTarget", "Sum")
-    else:
-        dimensions = {"AutoScalingGroupName": request.text("AutoScalingGroupName")}
-        kind = predefined["PredefinedMetricType"].removeprefix("ASGAverage")
-        named = ("AWS/EC2", kind, "Average")
-    return {
-        "Namespace": named[0],
-        "MetricName": named[1],
-        "Statistic": named[2],
-        "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
-    }
+    return query_answer(request)
 
 
 def lifecycle_action(request: Request, moto: Moto) -> Answer:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from aws_front import compute, groups, others, refreshes, strict
+from aws_front import compute, groups, others, policies, refreshes, strict
 from aws_front.answers import error
 from aws_front.state import State
 
@@ -73,10 +73,15 @@ TABLE: dict[str, tuple[Handler, str]] = {
     ),
     "autoscaling.DescribeScalingActivities": (groups.activities, "always empty"),
     "autoscaling.PutScalingPolicy": (
-        groups.put_policy,
+        policies.put,
         "answers no PolicyARN, makes no alarms for target tracking, takes any group's name",
     ),
-    "autoscaling.DeletePolicy": (groups.delete_policy, "knows no alarms of target tracking"),
+    "autoscaling.DeletePolicy": (policies.delete, "knows no alarms of target tracking"),
+    "autoscaling.EnableMetricsCollection": (
+        groups.enable_metrics,
+        "forgets the metrics enabled before; takes no list for none",
+    ),
+    "autoscaling.DisableMetricsCollection": (groups.disable_metrics, _MISSING),
     "autoscaling.CompleteLifecycleAction": (groups.lifecycle_action, _MISSING),
     "autoscaling.RecordLifecycleActionHeartbeat": (groups.lifecycle_action, _MISSING),
     "autoscaling.PutNotificationConfiguration": (groups.put_notification, _MISSING),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aws_front import versions
 from aws_front.answers import Answer, error, query_answer
-from aws_front.groups import known, no_such_group, now, place
+from aws_front.named_group import known, no_such_group, now, place
 from aws_front.state import Refresh
 
 if TYPE_CHECKING:
