@@ -90,6 +90,7 @@ def test_another_stack_with_a_longer_name_is_left_alone(world: World, aws: Front
             {"Key": "loadcore:resource", "Value": "topic.main"},
         ],
     )
+    world.kinds = {"log_group", "topic"}
     assert world.found() == []
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loadcore_aws.stack import converge, find
 from loadcore_aws.stack.account import Account, Time
 from loadcore_aws.stack.design.facts import Facts
+from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.plan import Plan, _changes, in_order
 from loadcore_aws.stack.resource import Found, Resource, resolved
@@ -51,13 +52,15 @@ class FastTime:
 
 @dataclass
 class World:
-    """`known` stands for resources of other kinds, by address."""
+    """`known` stands for resources of other kinds, by address. Only `kinds` are looked for: those
+    that a test has applied, as looking for all of them takes most of a test's time."""
 
     account: Account
     owner: Owner
     facts: Facts
     tags: dict[str, str] = field(default_factory=lambda: {"team": "likes"})
     known: dict[str, Found] = field(default_factory=dict)
+    kinds: set[str] = field(default_factory=set)
 
     def client(self, service: str) -> Any:
         return self.account.client(service)
@@ -68,6 +71,7 @@ class World:
     def plan(self, resources: Iterable[Resource]) -> Plan:
         plan = Plan(Stack("demo", REGION, tags=self.tags), self.owner, None, ())
         wanted = in_order([self._with_known(each) for each in resources])
+        self.kinds |= {each.kind for each in wanted}
         return replace(plan, changes=tuple(_changes(plan, wanted, self.found())))
 
     def _with_known(self, resource: Resource) -> Resource:
@@ -75,7 +79,8 @@ class World:
         return replace(resource, settings=resolved(resource.settings, self.known), after=after)
 
     def found(self) -> list[Found]:
-        return find.everything(self.account, self.owner)
+        kinds = [BY_NAME[name] for name in sorted(self.kinds)]
+        return find.everything(self.account, self.owner, kinds)
 
     def one(self, address: str) -> Found:
         (found,) = (each for each in self.found() if each.address == address)
