@@ -174,7 +174,7 @@ def refusal(code: str, status: int = 400) -> ClientError:
         "Error": {"Code": code, "Message": "no"},
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
-    return ClientError(told, "PutLogEvents")  # type: ignore[arg-type]
+    return ClientError(told, "PutLogEvents")
 
 
 @dataclass
