@@ -161,6 +161,15 @@ def test_cbor_is_understood_and_answered(aws: Front, kind: Kind) -> None:
     assert call.parameters == {"AlarmNames": ["none"]}
 
 
+def test_what_may_be_visible_soon_says_so(aws: Front) -> None:
+    aws.inject("not_yet")
+    scaling = client(aws, "autoscaling")
+    with pytest.raises(ClientError, match="Invalid IAM Instance Profile name"):
+        scaling.create_auto_scaling_group(AutoScalingGroupName="g", MinSize=0, MaxSize=0)
+    with pytest.raises(ClientError, match="Invalid IAM Instance Profile name"):
+        client(aws, "ec2").run_instances(MinCount=1, MaxCount=1)
+
+
 def test_head_has_no_words_for_a_fault(aws: Front) -> None:
     aws.inject("denied")
     assert refusal(client(aws, "s3").head_bucket, Bucket="none") == "403"

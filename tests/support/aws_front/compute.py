@@ -69,6 +69,27 @@ def delete_template_versions(request: Request, moto: Moto) -> Answer:
     return ec2_answer(request, result)
 
 
+def templates(request: Request, moto: Moto) -> Answer:
+    """With the tags that they have by now."""
+    answer = moto.forward(request)
+    if not answer.good:
+        return answer
+    ec2 = moto.client("ec2", request.region)
+    root = ElementTree.fromstring(answer.body)
+    for item in root.findall("./{*}launchTemplates/{*}item"):
+        number = [{"Name": "resource-id", "Values": [item.findtext("{*}launchTemplateId", "")]}]
+        space = item.tag.partition("}")[0] + "}"
+        if (listed := item.find("{*}tagSet")) is None:
+            listed = ElementTree.SubElement(item, f"{space}tagSet")
+        for stale in list(listed):
+            listed.remove(stale)
+        for tag in ec2.describe_tags(Filters=number)["Tags"]:
+            entry = ElementTree.SubElement(listed, f"{space}item")
+            ElementTree.SubElement(entry, f"{space}key").text = tag["Key"]
+            ElementTree.SubElement(entry, f"{space}value").text = tag["Value"]
+    return Answer(answer.status, answer.headers, ElementTree.tostring(root))
+
+
 def template_versions(request: Request, moto: Moto) -> Answer:
     answer = moto.forward(request)
     with moto.lock:

@@ -138,6 +138,15 @@ NOT_YET_BY_PARAMETER = {
 }
 PROFILE_UNSEEN = "Value ({name}) for parameter iamInstanceProfile.name is invalid. "
 PROFILE_UNSEEN += "Invalid IAM Instance Profile name"
+# Codes that say many things: only the message tells that waiting helps.
+NOT_YET_MESSAGES = {
+    "RunInstances": PROFILE_UNSEEN.format(name="of the call"),
+    "CreateLaunchTemplate": PROFILE_UNSEEN.format(name="of the template"),
+    "CreateAutoScalingGroup": "You must use a valid fully-formed launch template. "
+    + PROFILE_UNSEEN.format(name="of the template"),
+    "CreateFunction": "The role defined for the function cannot be assumed by Lambda.",
+    "CreateService": "Unable to assume the role and validate the specified target group.",
+}
 
 MESSAGES = {
     "throttle": "Rate exceeded",
@@ -173,8 +182,8 @@ class Rule:
             return error(request, self.code, self.message, self.status)
         code, status = said(self.kind, request)
         message = MESSAGES[self.kind].format(service=request.service, action=request.action)
-        if code == "InvalidParameterValue":
-            message = PROFILE_UNSEEN.format(name="of this stack")
+        if self.kind == "not_yet":
+            message = NOT_YET_MESSAGES.get(request.action, message)
         return error(request, code, message, status)
 
 

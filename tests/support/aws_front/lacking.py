@@ -99,6 +99,7 @@ TABLE: dict[str, tuple[Handler, str]] = {
     "ec2.CreateVpcEndpoint": (compute.once_per_token, _TOKEN),
     "ec2.CreateRouteTable": (compute.once_per_token, _TOKEN),
     "ec2.DeleteLaunchTemplateVersions": (compute.delete_template_versions, _MISSING),
+    "ec2.DescribeLaunchTemplates": (compute.templates, "tells the tags of the creation"),
     "ec2.DescribeLaunchTemplateVersions": (
         compute.template_versions,
         "lists what DeleteLaunchTemplateVersions deleted",
