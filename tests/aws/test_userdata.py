@@ -154,8 +154,9 @@ def test_a_step_is_tried_a_bounded_number_of_times() -> None:
 
 
 # A distribution as the script sees it: which programs there are, and what is run.
-AMAZON = 'dnf() { echo "dnf $*"; }; command() { [ "$2" = dnf ] || [ "$2" = curl ]; }; '
-DEBIAN = 'apt-get() { echo "$*" >&2; }; command() { [ "$2" = apt-get ]; }; '
+CURL = "curl() { echo 'curl 8.5.0 (x86_64-redhat-linux-gnu) libcurl/8.5.0'; }; "
+AMAZON = CURL + 'dnf() { echo "dnf $*"; }; command() { [ "$2" = dnf ] || [ "$2" = curl ]; }; '
+DEBIAN = CURL + 'apt-get() { echo "$*" >&2; }; command() { [ "$2" = apt-get ]; }; '
 NO_PYTHON = "has_python() { false; }; "
 
 
@@ -176,6 +177,16 @@ def test_only_what_is_missing_is_installed(plan: InstancePlan, machine: str, sai
     done = parts(plan, f"{machine}install_system")
     assert done.stdout.endswith(said)
     assert bool(done.stdout) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("version", "good"), [("7.81.0", False), ("7.88.1", True), ("8.17.0", True), ("10.0.0", True)]
+)
+def test_a_curl_that_cannot_sign_is_refused(version: str, good: bool) -> None:
+    machine = AMAZON.replace("curl 8.5.0", f"curl {version}") + "has_python() { true; }; "
+    done = parts(PLAN, f"{machine}install_system")
+    assert (done.returncode == 0) == good
+    assert ("FAILED: curl is older than 7.87" in done.stdout) == (not good)
 
 
 def test_an_rpm_goes_through_the_package_manager() -> None:

@@ -52,6 +52,13 @@ system_install() {
   fi
 }
 
+# Before 7.87 it leaves headers out of a signature that S3 wants signed.
+curl_signs() {
+  local have
+  have=$(curl --version | sed -n '1s/^curl \([0-9.]*\).*/\1/p')
+  [ "$(printf '%s\n' 7.87 "$have" | sort -V | head -n 1)" = 7.87 ]
+}
+
 install_system() {
   local packages=()
   command -v curl >/dev/null || packages+=(curl ca-certificates)
@@ -65,6 +72,7 @@ install_system() {
       ;;
   esac
   [ "${#packages[@]}" = 0 ] || retry "installing ${packages[*]}" system_install "${packages[@]}"
+  curl_signs || die "curl is older than 7.87; take Amazon Linux 2023, Debian 12 or Ubuntu 24.04"
 }
 
 # --- the package
