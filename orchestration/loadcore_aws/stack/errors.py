@@ -13,6 +13,7 @@ from botocore.exceptions import (
     NoCredentialsError,
     TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
 import loadcore as lc
 
@@ -63,6 +64,8 @@ UNSEEN = (
     "service linked role",
     "service-linked role",
 )
+# The last is what a proxy answers in the place of AWS.
+LOST = (botocore_exceptions.ConnectionError, HTTPClientError, ResponseParserError)
 EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 UNKNOWN_CALLER = {
     "InvalidClientTokenId", "UnrecognizedClientException", "AuthFailure", "SignatureDoesNotMatch",
@@ -86,7 +89,7 @@ def message_of(error: BaseException) -> str:
 
 
 def meaning(error: BaseException) -> Meaning:
-    if isinstance(error, (botocore_exceptions.ConnectionError, HTTPClientError)):
+    if isinstance(error, LOST):
         return Meaning.UNKNOWN
     if not isinstance(error, ClientError):
         return Meaning.REFUSED
@@ -115,6 +118,8 @@ def _is_not_yet(code: str, message: str) -> bool:
 
 
 def _is_gone(code: str) -> bool:
+    if code == "CertificateNotFound":
+        return False  # the file names it, and no step makes it
     return (
         code.endswith(("NotFound", "NotFoundException", "NotFoundFault"))
         or code.startswith("NoSuch")
@@ -145,7 +150,7 @@ def explained(error: BaseException, doing: str) -> lc.LoadcoreError:
     if _is_taken(code):
         return lc.RunError(f"{doing}: the name is taken by something that is not of this stack "
                            f"({code}): {message}; give the stack another name")  # fmt: skip
-    if isinstance(error, (botocore_exceptions.ConnectionError, HTTPClientError)):
+    if isinstance(error, LOST):
         return lc.RunError(f"{doing}: AWS does not answer: {message}; check the network and the "
                            "region, then repeat the command")  # fmt: skip
     if isinstance(error, (ClientError, BotoCoreError)):

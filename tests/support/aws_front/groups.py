@@ -24,6 +24,7 @@ NAMESPACE = "http://autoscaling.amazonaws.com/doc/2011-01-01/"
 _TAG = f"{{{NAMESPACE}}}"
 _HOOK = re.compile(r"LifecycleHookSpecificationList\.member\.(\d+)\.(\w+)")
 _EXTRAS = (
+    "DefaultCooldown",
     "DefaultInstanceWarmup",
     "CapacityRebalance",
     "InstanceMaintenancePolicy.MinHealthyPercentage",

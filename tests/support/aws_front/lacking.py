@@ -50,7 +50,8 @@ TABLE: dict[str, tuple[Handler, str]] = {
     ),
     "autoscaling.UpdateAutoScalingGroup": (
         groups.update,
-        "ignores InstanceMaintenancePolicy, DefaultInstanceWarmup and CapacityRebalance",
+        "ignores InstanceMaintenancePolicy, DefaultCooldown, DefaultInstanceWarmup and "
+        "CapacityRebalance",
     ),
     "autoscaling.DescribeAutoScalingGroups": (
         groups.describe,

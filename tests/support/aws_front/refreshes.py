@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from aws_front.front import Moto
 
 _TEMPLATE = "DesiredConfiguration.LaunchTemplate."
-_MIXED = "DesiredConfiguration.MixedInstancesPolicy.LaunchTemplate.LaunchTemplateSpecification."
+_POLICY = "DesiredConfiguration.MixedInstancesPolicy."
+_MIXED = f"{_POLICY}LaunchTemplate.LaunchTemplateSpecification."
 _KEYS = ("LaunchTemplateId", "LaunchTemplateName", "Version")
 
 
@@ -64,7 +65,7 @@ def _new(
 ) -> Refresh:
     versions.note(moto, request.region, group)
     old = _arguments(group, {})
-    wanted = _arguments(group, asked)
+    wanted = _mixed(request) or _arguments(group, asked)
     instances = group["Instances"]
     pending = [instance["InstanceId"] for instance in instances]
     if preferences.get("SkipMatching") == "true":
@@ -83,6 +84,28 @@ def _new(
         total=len(pending),
         batch=batch,
     )
+
+
+def _mixed(request: Request) -> dict[str, Any] | None:
+    """The policy that is asked for, whole; a group without one gets it."""
+    given = _under(request, _POLICY)
+    if not given:
+        return None
+    types = [
+        value
+        for key, value in sorted(given.items(), key=lambda pair: (len(pair[0]), pair[0]))
+        if key.startswith("LaunchTemplate.Overrides.") and key.endswith(".InstanceType")
+    ]
+    distribution = {
+        key: int(value) if value.isdecimal() else value
+        for key, value in _under(request, f"{_POLICY}InstancesDistribution.").items()
+    }
+    template = {
+        "LaunchTemplateSpecification": _under(request, _MIXED),
+        "Overrides": [{"InstanceType": each} for each in types],
+    }
+    policy: dict[str, Any] = {"LaunchTemplate": template, "InstancesDistribution": distribution}
+    return {"MixedInstancesPolicy": policy}
 
 
 def _arguments(group: dict[str, Any], asked: dict[str, str]) -> dict[str, Any]:
@@ -129,7 +152,7 @@ def _told(request: Request, refresh: Refresh) -> dict[str, Any]:
         "PercentageComplete": refresh.percent,
         "InstancesToUpdate": len(refresh.pending),
         "Preferences": refresh.preferences,
-        "DesiredConfiguration": {"LaunchTemplate": versions.specification(refresh.wanted)},
+        "DesiredConfiguration": refresh.wanted,
     }
 
 

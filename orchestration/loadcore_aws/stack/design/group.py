@@ -19,6 +19,18 @@ EVENTS = (
     "autoscaling:EC2_INSTANCE_TERMINATE",
     "autoscaling:EC2_INSTANCE_TERMINATE_ERROR",
 )
+METRICS = (
+    "GroupDesiredCapacity",
+    "GroupInServiceInstances",
+    "GroupMaxSize",
+    "GroupMinSize",
+    "GroupPendingInstances",
+    "GroupStandbyInstances",
+    "GroupTerminatingInstances",
+    "GroupTotalInstances",
+)
+"""Those of "Amazon CloudWatch metrics for Amazon EC2 Auto Scaling" that a group without weights and
+warm pool has; they cost nothing."""
 
 
 def resources(stack: Stack, facts: Facts) -> list[Resource]:
@@ -60,7 +72,7 @@ def _group(stack: Stack, facts: Facts) -> Resource:
         "max_healthy_percent": group.max_healthy_percent,
         "termination_policies": ["Default"],
         "capacity_rebalance": _has_spot(stack),
-        "group_metrics": True,
+        "group_metrics": list(METRICS),
     }
     if group.desired is not None:
         settings["desired"] = group.desired

@@ -191,14 +191,15 @@ class Listener(Kind):
 
     def _found(self, owner: Owner, element: dict[str, Any], tags: dict[str, str]) -> Found:
         """One that somebody made by hand has its port for a name, and is surplus."""
-        certificates = element.get("Certificates") or [{}]
+        secure = element["Protocol"] == "HTTPS"
+        certificates = (element.get("Certificates") if secure else None) or [{}]
         actions = element.get("DefaultActions") or [{}]
         settings = {
             "balancer": element["LoadBalancerArn"],
             "port": element["Port"],
             "protocol": element["Protocol"],
             "certificate": certificates[0].get("CertificateArn", ""),
-            "tls_policy": element.get("SslPolicy") or "",
+            "tls_policy": element["SslPolicy"] if secure else "",
             "target_group": actions[0].get("TargetGroupArn"),
         }
         name = name_in(tags, owner, self.name) or str(element["Port"])

@@ -39,8 +39,8 @@ class AutoScalingGroup(Kind):
     """Settings: those of PLAIN; `template` (`id`, `version`), `mixed` (None, or `types`,
     `on_demand_base`, `on_demand_percent`, `spot_strategy`), `subnets` and `target_groups` (sorted),
     `warmup_s` (the default instance warm-up, None for none), `min_healthy_percent` and
-    `max_healthy_percent` (of the instance maintenance policy), `group_metrics` (published each
-    minute). Without `desired` the group begins at min and is left to its policies.
+    `max_healthy_percent` (of the instance maintenance policy), `group_metrics` (sorted, published
+    each minute). Without `desired` the group begins at min and is left to its policies.
 
     Another template or other instance types are an instance refresh with rollback. While it is
     under way `find` tells what it brings, so an apply that was interrupted goes on waiting for it.
@@ -71,7 +71,7 @@ class AutoScalingGroup(Kind):
             "min_healthy_percent": maintenance.get("MinHealthyPercentage"),
             "max_healthy_percent": maintenance.get("MaxHealthyPercentage"),
             "capacity_rebalance": bool(group.get("CapacityRebalance")),
-            "group_metrics": bool(group.get("EnabledMetrics")),
+            "group_metrics": sorted(each["Metric"] for each in group.get("EnabledMetrics") or ()),
         }
         serving = [i["InstanceId"] for i in group["Instances"] if _serves(i)]
         attributes = {"arn": group["AutoScalingGroupARN"], "in_service": ",".join(serving)}
@@ -105,7 +105,7 @@ class AutoScalingGroup(Kind):
         if "target_groups" in changed:
             self._register(client, found, want)
         if "group_metrics" in changed:
-            client.enable_metrics_collection(AutoScalingGroupName=found.id, Granularity="1Minute")
+            self._measure(client, found, want)
         if changed & LAUNCH:
             self._watch.start(
                 account,
@@ -127,6 +127,15 @@ class AutoScalingGroup(Kind):
             client.detach_load_balancer_target_groups(
                 AutoScalingGroupName=found.id, TargetGroupARNs=surplus
             )
+
+    def _measure(self, client: Any, found: Found, want: Want) -> None:
+        had, wanted = set(found.settings["group_metrics"]), set(want.settings["group_metrics"])
+        if missing := sorted(wanted - had):
+            client.enable_metrics_collection(
+                AutoScalingGroupName=found.id, Granularity="1Minute", Metrics=missing
+            )
+        if surplus := sorted(had - wanted):
+            client.disable_metrics_collection(AutoScalingGroupName=found.id, Metrics=surplus)
 
     def delete(self, account: Account, found: Found) -> None:
         """With the size at 0 nothing is launched any more; ForceDelete then terminates what runs

@@ -1,0 +1,533 @@
+"""Balancer, group, policies, schedules and alarms against moto's server: what is designed is made,
+a second plan is empty, whatever changes is changed in place or replaced, and nothing is left."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from group_world import World, make, unresolved
+
+import loadcore as lc
+from loadcore_aws.autoscaling.spec import (
+    Alarm,
+    Group,
+    Metric,
+    Schedule,
+    Simple,
+    Step,
+    StepPolicy,
+    TargetTracking,
+)
+from loadcore_aws.stack import converge
+from loadcore_aws.stack.design.scaling import TOPIC
+from loadcore_aws.stack.find import kind_of
+from loadcore_aws.stack.names import Owner
+from loadcore_aws.stack.spec import (
+    Balancer,
+    Containers,
+    Health,
+    Instances,
+    Mixed,
+    Network,
+    Package,
+    Service,
+    Stack,
+    Topic,
+)
+
+if TYPE_CHECKING:
+    from aws_front.front import Front
+
+    from loadcore_aws.stack.progress import Event, Outcome
+
+SMALL = Stack("demo", "eu-central-1", Package("a.whl"), group=Group(2, 4, drain_s=0))
+QUEUE = Metric("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "work"})
+FULL = Stack(
+    "demo",
+    "eu-central-1",
+    Package("a.whl"),
+    tags={"team": "likes"},
+    balancer=Balancer(algorithm="least_outstanding_requests", idle_timeout_s=75),
+    group=Group(2, 4, warmup_s=60, drain_s=90, cooldown_s=120),
+    policy=(
+        Simple("fewer", -1),
+        StepPolicy(
+            "more",
+            (Step(10, 0, 20.5), Step(30, 20.5)),
+            by="percent",
+            min_magnitude=2,
+            warmup_s=30,
+        ),
+        TargetTracking("calm", 50),
+        TargetTracking("shared", 1000, "requests_per_target", scale_in=False, warmup_s=45),
+        TargetTracking("backlog", 10, QUEUE),
+    ),
+    alarm=(
+        Alarm("busy", "requests", 200, statistic="Sum", missing_data="notBreaching",
+              actions=("more", "topic"), ok_actions=("topic",), description="too many"),
+        Alarm("idle", "cpu", 10, "<", evaluation_periods=5, datapoints_to_alarm=3,
+              missing_data="breaching", actions=("fewer",)),
+        Alarm("slow", "response_time", 0.25, ">", "p99", low_samples="ignore",
+              no_data_actions=("arn:aws:sns:eu-central-1:123456789012:pager",)),
+        Alarm("long-queue", replace(QUEUE, unit="Count"), 100, period_s=300),
+    ),
+    schedule=(
+        Schedule("morning", cron="0 8 * * 1-5", time_zone="Europe/Berlin", min=3),
+        Schedule("launch", at="2027-05-01T10:00:00+02:00", desired=4),
+    ),
+    topic=Topic(),
+)  # fmt: skip
+
+
+@pytest.fixture
+def world(aws: Front) -> World:
+    return make(aws)
+
+
+def settled(world: World, stack: Stack) -> None:
+    """Applies, and holds it to its word."""
+    outcome = world.apply(stack)
+    assert outcome.complete, [str(error) for _, error in outcome.failed]
+    assert changes(world, stack) == {}
+
+
+def changes(world: World, stack: Stack) -> dict[str, tuple[str, set[str]]]:
+    """Address → what is to be done to it and which settings are other than wanted."""
+    return {
+        change.address: (change.action, {reason.setting for reason in change.reasons})
+        for change in world.plan(stack).changes
+        if change.action != "keep" or change.surplus
+    }
+
+
+def test_all_is_made_as_designed_with_its_tags(world: World) -> None:
+    settled(world, FULL)
+    found = {each.address: each for each in world.found()}
+    assert found.keys() == {resource.address for resource in world.resources(FULL)}
+    tagged = ("load_balancer.main", "target_group.main", "listener.main",
+              "auto_scaling_group.main", "alarm.busy")  # fmt: skip
+    for address in tagged:
+        wanted = {"team": "likes", "loadcore:stack": "demo", "loadcore:resource": address}
+        assert wanted.items() <= found[address].tags.items()
+    assert found["load_balancer.main"].attributes["full_name"].startswith("app/demo-main-")
+    assert found["target_group.main"].attributes["full_name"].startswith("targetgroup/demo-")
+    assert found["auto_scaling_group.main"].id == world.owner.physical("main")
+    assert found["auto_scaling_group.main"].state == "2 of 2 in service"
+
+
+def test_alarms_call_the_policies_and_the_topic(world: World) -> None:
+    settled(world, FULL)
+    found = {each.address: each for each in world.found()}
+    topic = world.known[TOPIC.address].id
+    more, fewer = found["scaling_policy.more"].id, found["scaling_policy.fewer"].id
+    assert found["alarm.busy"].settings["actions"] == sorted([more, topic])
+    assert found["alarm.busy"].settings["ok_actions"] == [topic]
+    assert found["alarm.idle"].settings["actions"] == [fewer]
+    full_name = found["load_balancer.main"].attributes["full_name"]
+    assert found["alarm.busy"].settings["dimensions"] == {"LoadBalancer": full_name}
+    assert found["alarm.slow"].settings["percentile"] == "p99"
+    assert found["alarm.slow"].settings["low_samples"] == "ignore"
+    assert found["alarm.slow"].settings["statistic"] == ""
+
+
+def test_instances_carry_the_stacks_tags_but_are_not_the_group(world: World) -> None:
+    settled(world, FULL)
+    tags = world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"][0][
+        "Tags"
+    ]
+    at_launch = {tag["Key"]: tag["PropagateAtLaunch"] for tag in tags}
+    assert at_launch == {"team": True, "loadcore:stack": True, "loadcore:resource": False}
+
+
+BALANCERS: list[tuple[str, set[str], dict[str, Any]]] = [
+    ("load_balancer.main", {"idle_timeout_s"}, {"balancer": Balancer(idle_timeout_s=300)}),
+    ("listener.main", {"port"}, {"balancer": Balancer(port=8000)}),
+    (
+        "target_group.main",
+        {"health", "algorithm", "deregistration_delay_s"},
+        {
+            "balancer": Balancer(
+                algorithm="least_outstanding_requests",
+                deregistration_delay_s=5,
+                health=Health("/v1/health", 20, 4, 3, 4),
+            )
+        },
+    ),
+]
+
+
+def test_the_balancer_changes_in_place(world: World) -> None:
+    settled(world, SMALL)
+    for address, settings, change in BALANCERS:
+        other = replace(SMALL, **change)
+        assert changes(world, other) == {address: ("update", settings)}
+        settled(world, other)
+        settled(world, SMALL)
+
+
+def test_a_certificate_makes_it_https(world: World) -> None:
+    settled(world, SMALL)
+    request = world.client("acm").request_certificate(DomainName="likes.example.org")
+    secure = replace(SMALL, balancer=Balancer(certificate=request["CertificateArn"]))
+    assert changes(world, secure) == {
+        "listener.main": ("update", {"protocol", "certificate", "tls_policy"})
+    }
+    settled(world, secure)
+    (listener,) = world.client("elbv2").describe_listeners(
+        LoadBalancerArn=world.one("load_balancer.main").id
+    )["Listeners"]
+    assert listener["Protocol"] == "HTTPS"
+    assert listener["SslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-2021-06"
+    settled(world, SMALL)
+    unknown = replace(SMALL, balancer=Balancer(certificate=f"{request['CertificateArn']}0"))
+    ((_, error),) = world.apply(unknown).failed
+    assert "CertificateNotFound" in str(error)
+
+
+GROUPS = [
+    Group(1, 3, drain_s=0),
+    Group(2, 4, desired=3, drain_s=0),
+    Group(2, 4, drain_s=0, cooldown_s=60, warmup_s=0, health_check_grace_s=300),
+    Group(2, 4, drain_s=0, warmup_s=45),
+    Group(2, 4, drain_s=0, min_healthy_percent=50, max_healthy_percent=150),
+]
+
+
+def test_the_group_changes_in_place(world: World) -> None:
+    settled(world, SMALL)
+    for other in GROUPS:
+        stack = replace(SMALL, group=other)
+        assert set(changes(world, stack)) == {"auto_scaling_group.main"}
+        settled(world, stack)
+    settled(world, SMALL)
+    assert world.one("auto_scaling_group.main").settings["warmup_s"] is None
+
+
+def test_what_policies_made_of_the_size_is_no_drift(world: World) -> None:
+    settled(world, SMALL)
+    world.client("autoscaling").set_desired_capacity(
+        AutoScalingGroupName="demo-main", DesiredCapacity=4
+    )
+    assert world.plan(SMALL).empty
+    fixed_size = replace(SMALL, group=Group(2, 4, desired=3, drain_s=0))
+    assert changes(world, fixed_size) == {"auto_scaling_group.main": ("update", {"desired"})}
+
+
+PARTS: list[tuple[str, dict[str, Any]]] = [
+    ("lifecycle_hook.drain", {"group": replace(FULL.group, drain_s=45)}),
+    ("scaling_policy.fewer", {"policy": (Simple("fewer", -2, cooldown_s=30), *FULL.policy[1:])}),
+    (
+        "scaling_policy.more",  # nothing of min_magnitude and warmup_s may stay behind
+        {
+            "policy": (
+                FULL.policy[0],
+                StepPolicy("more", (Step(1, None, 5), Step(2, 5, 9)), statistic="Maximum"),
+                *FULL.policy[2:],
+            )
+        },
+    ),
+    (
+        "scaling_policy.calm",  # another type
+        {"policy": (*FULL.policy[:2], TargetTracking("calm", 700.5, "requests_per_target"),
+                    *FULL.policy[3:])},
+    ),
+    (
+        "scaling_policy.backlog",
+        {"policy": (*FULL.policy[:4], TargetTracking("backlog", 10, "cpu", warmup_s=5))},
+    ),
+    (
+        "scheduled_action.morning",  # neither the time zone nor min may stay behind
+        {"schedule": (Schedule("morning", cron="30 6 * * *", max=4), FULL.schedule[1])},
+    ),
+    (
+        "scheduled_action.launch",
+        {"schedule": (FULL.schedule[0], Schedule("launch", at="2027-05-02T00:00:00Z", desired=0))},
+    ),
+    ("alarm.idle", {"alarm": (FULL.alarm[0], replace(FULL.alarm[1], threshold=20.0, period_s=300,
+                                                     missing_data="ignore"), *FULL.alarm[2:])}),
+    (
+        "alarm.slow",
+        {"alarm": (*FULL.alarm[:2], replace(FULL.alarm[2], statistic="Average"), FULL.alarm[3])},
+    ),
+    (
+        "alarm.busy",
+        {"alarm": (replace(FULL.alarm[0], ok_actions=(), description=""), *FULL.alarm[1:])},
+    ),
+]  # fmt: skip
+
+
+def test_policies_schedules_and_alarms_change_to_exactly_what_is_wanted(world: World) -> None:
+    settled(world, FULL)
+    for address, change in PARTS:
+        other = replace(FULL, **change)
+        assert changes(world, other).keys() == {address}
+        settled(world, other)
+        settled(world, FULL)
+
+
+def test_a_policy_of_another_type_keeps_its_alarm(world: World) -> None:
+    settled(world, FULL)
+    before = world.one("scaling_policy.more").id
+    other = replace(FULL, policy=(FULL.policy[0], Simple("more", 1), *FULL.policy[2:]))
+    settled(world, other)
+    after = world.one("scaling_policy.more")
+    assert after.settings["type"] == "SimpleScaling"
+    assert after.id in world.one("alarm.busy").settings["actions"]
+    assert before == after.id or before not in world.one("alarm.busy").settings["actions"]
+
+
+def test_what_the_file_no_longer_names_goes(world: World) -> None:
+    settled(world, FULL)
+    settled(world, replace(SMALL, tags=FULL.tags))
+    kept = {each.address for each in world.found()}
+    assert kept == {resource.address for resource in world.resources(SMALL)}
+
+
+def test_tags_follow_the_file(world: World) -> None:
+    settled(world, FULL)
+    other = replace(FULL, tags={"team": "counters", "cost": "42"})
+    tagged = {
+        "load_balancer.main",
+        "target_group.main",
+        "listener.main",
+        "auto_scaling_group.main",
+        *(f"alarm.{alarm.name}" for alarm in FULL.alarm),
+    }
+    assert changes(world, other) == {address: ("update", {"tags"}) for address in tagged}
+    settled(world, other)
+
+
+def test_a_target_group_on_another_port_takes_the_old_ones_place(world: World) -> None:
+    settled(world, SMALL)
+    old = world.one("target_group.main").id
+    settled(world, replace(SMALL, service=Service(port=9000)))
+    new = world.one("target_group.main")
+    assert new.id != old
+    assert world.one("listener.main").settings["target_group"] == new.id
+    assert world.one("auto_scaling_group.main").settings["target_groups"] == [new.id]
+
+
+def test_an_internal_balancer_takes_the_old_ones_place(world: World) -> None:
+    settled(world, SMALL)
+    internal = replace(SMALL, balancer=Balancer(internal=True))
+    assert changes(world, internal)["load_balancer.main"] == ("replace", {"scheme"})
+    settled(world, internal)
+    assert world.one("load_balancer.main").settings["scheme"] == "internal"
+
+
+def test_another_stacks_things_are_left_alone(world: World) -> None:
+    """Its name begins as ours does."""
+    settled(world, FULL)
+    other = World(
+        world.account, Owner("demo-b", world.owner.region, world.owner.account), world.facts,
+        world.known,
+    )  # fmt: skip
+    # moto keeps the policies and schedules of all groups in one place, by their names
+    stack = replace(FULL, name="demo-b", policy=(), schedule=(), alarm=FULL.alarm[2:])
+    settled(other, stack)
+    assert changes(world, FULL) == {}
+    assert destroy(world).complete
+    assert world.found() == []
+    assert changes(other, stack) == {}
+
+
+def destroy(world: World) -> Outcome:
+    return converge.destroy(world.owner, world.account)
+
+
+def test_destroy_leaves_nothing_not_even_the_alarms_of_target_tracking(
+    world: World, aws: Front
+) -> None:
+    before = aws.inventory()
+    settled(world, FULL)
+    alarms = world.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert [each for each in alarms if each["AlarmName"].startswith("TargetTracking-")]
+    assert destroy(world).complete
+    assert aws.inventory() == before
+
+
+# The package's update
+
+
+def versions(world: World) -> set[str]:
+    groups = world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+    return {each["LaunchTemplate"]["Version"] for each in groups[0]["Instances"]}
+
+
+def started(aws: Front) -> list[dict[str, Any]]:
+    return [call.parameters for call in aws.calls if call.action == "StartInstanceRefresh"]
+
+
+@pytest.mark.parametrize(
+    "instances",
+    [Instances(), Instances(mixed=Mixed(("t3.small", "t3a.small"), 1, 50))],
+    ids=["one type", "mixed"],
+)
+def test_a_new_version_comes_by_a_refresh_with_rollback(
+    world: World, aws: Front, instances: Instances
+) -> None:
+    aws.switches.refresh_polls = 4
+    stack = replace(SMALL, instances=instances)
+    settled(world, stack)
+    world.release("new")
+    told: list[Event] = []
+    assert changes(world, stack) == {"auto_scaling_group.main": ("update", {"template"})}
+    assert world.apply(stack, told.append).complete
+    assert any("instance refresh 50 %" in event.detail for event in told)
+    assert world.plan(stack).empty
+    assert versions(world) == {"2"}
+    (refresh,) = started(aws)
+    assert refresh["Preferences.AutoRollback"] == "true"
+    assert refresh["Preferences.MinHealthyPercentage"] == "90"
+    assert refresh["Preferences.MaxHealthyPercentage"] == "120"
+
+
+def test_other_types_come_by_a_refresh_too(world: World, aws: Front) -> None:
+    settled(world, SMALL)
+    mixed = replace(SMALL, instances=Instances(mixed=Mixed(("t3.small", "t3a.small"), 1, 50)))
+    assert world.apply(mixed).complete
+    assert len(started(aws)) == 1
+    assert world.one("auto_scaling_group.main").settings["capacity_rebalance"] is True
+
+
+def test_an_interrupted_apply_goes_on_waiting_for_its_refresh(world: World, aws: Front) -> None:
+    aws.switches.refresh_polls = 20
+    settled(world, SMALL)
+    world.release("new")
+    stop = threading.Event()
+
+    def stop_at_once(event: Event) -> None:
+        if "refresh" in event.detail:
+            stop.set()
+
+    assert not world.apply(SMALL, stop_at_once, stop).complete
+    told: list[Event] = []
+    assert world.apply(SMALL, told.append).complete
+    assert any("instance refresh" in event.detail for event in told)
+    assert len(started(aws)) == 1
+    assert versions(world) == {"2"}
+
+
+def test_a_version_that_fails_is_told_and_the_old_one_runs(world: World, aws: Front) -> None:
+    settled(world, SMALL)
+    aws.switches.refresh_fails = True
+    world.release("broken")
+    told: list[Event] = []
+    outcome = world.apply(SMALL, told.append)
+    ((address, error),) = outcome.failed
+    assert address == "auto_scaling_group.main"
+    assert isinstance(error, lc.RunError)
+    assert "RollbackSuccessful" in str(error)
+    assert "health checks" in str(error)
+    assert "the old version runs on" in str(error)
+    assert versions(world) == {"1"}
+    assert any("the old version is coming back" in event.detail for event in told)
+    aws.switches.refresh_fails = False
+    settled(world, SMALL)  # once mended, the same command again brings it
+    assert versions(world) == {"2"}
+    assert len(started(aws)) == 2
+
+
+def test_a_still_newer_version_takes_the_place_of_one_under_way(world: World, aws: Front) -> None:
+    aws.switches.refresh_polls = 50
+    settled(world, SMALL)
+    world.release("second")
+    stop = threading.Event()
+    world.apply(SMALL, lambda event: stop.set() if "refresh" in event.detail else None, stop)
+    world.release("third")
+    aws.switches.refresh_polls = 2
+    settled(world, SMALL)
+    assert versions(world) == {"3"}
+    assert "CancelInstanceRefresh" in {call.action for call in aws.calls}
+
+
+def test_instances_of_several_versions_show_as_drift(world: World, aws: Front) -> None:
+    settled(world, SMALL)
+    world.release("new")
+    aws.switches.refresh_polls = 50
+    stop = threading.Event()
+    world.apply(SMALL, lambda event: stop.set() if "refresh" in event.detail else None, stop)
+    client = world.client("autoscaling")
+    first = client.describe_auto_scaling_groups()["AutoScalingGroups"][0]["Instances"][0]
+    assert first["LifecycleState"] == "InService"
+    client.cancel_instance_refresh(AutoScalingGroupName="demo-main")
+    client.describe_instance_refreshes(AutoScalingGroupName="demo-main")
+    aws.switches.refresh_polls = 2
+    assert changes(world, SMALL)["auto_scaling_group.main"] == ("update", {"template"})
+    settled(world, SMALL)
+    assert versions(world) == {"2"}
+
+
+# Readiness
+
+
+def test_a_group_is_ready_once_the_balancer_calls_all_of_it_healthy(world: World) -> None:
+    settled(world, SMALL)
+    kind = kind_of(world.one("auto_scaling_group.main"))
+    first = world.client("autoscaling").describe_auto_scaling_instances()["AutoScalingInstances"][
+        0
+    ]["InstanceId"]
+    target_group = world.one("target_group.main").id
+    world.client("elbv2").deregister_targets(TargetGroupArn=target_group, Targets=[{"Id": first}])
+    said = kind.pending(world.account, world.one("auto_scaling_group.main"))
+    assert said == f"1 of 2 healthy; {first}: not registered yet"
+    world.client("autoscaling").set_instance_health(InstanceId=first, HealthStatus="Unhealthy")
+    said = kind.pending(world.account, world.one("auto_scaling_group.main"))
+    assert said == "1 of 2 in service"
+
+
+def test_an_alarm_of_somebody_else_is_not_overwritten(world: World) -> None:
+    world.client("cloudwatch").put_metric_alarm(
+        AlarmName="demo-idle", Namespace="AWS/EC2", MetricName="CPUUtilization", Period=60,
+        Statistic="Average", EvaluationPeriods=1, Threshold=5,
+        ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    outcome = world.apply(FULL)
+    ((address, error),) = outcome.failed
+    assert address == "alarm.idle"
+    assert "not of this stack" in str(error)
+    alarm = world.client("cloudwatch").describe_alarms(AlarmNames=["demo-idle"])["MetricAlarms"][0]
+    assert alarm["Threshold"] == 5
+
+
+# The design
+
+
+def test_the_designs_refer_to_nothing_unknown(world: World) -> None:
+    resources = world.resources(FULL)
+    assert len({each.address for each in resources}) == len(resources)
+    assert unresolved(resources) == set()
+    own_network = replace(FULL, network=Network(kind="own", nat=True))
+    assert unresolved(world.resources(own_network)) == {
+        "vpc.main", "subnet.public-a", "subnet.public-b", "subnet.private-a", "subnet.private-b",
+        "route_table.public", "route_table.private",
+    }  # fmt: skip
+
+
+def test_a_schedule_that_is_over_is_not_asked_for(world: World) -> None:
+    past = Schedule("launch", at="2026-03-01T12:59:59+01:00", desired=4)
+    coming = Schedule("party", at="2026-03-01T13:00:01+01:00", desired=4)
+    resources = world.resources(replace(SMALL, schedule=(past, coming)))
+    (action,) = (each for each in resources if each.kind == "scheduled_action")
+    assert action.name == "party"
+    assert action.settings["at"] == "2026-03-01T12:00:01Z"
+
+
+def test_containers_have_a_target_group_of_addresses_and_alarms_of_their_own(world: World) -> None:
+    stack = Stack(
+        "demo", "eu-central-1", containers=Containers(),
+        policy=(StepPolicy("more", (Step(1, 0),)),),
+        alarm=(Alarm("busy", "cpu", 70, actions=("more",)),),
+    )  # fmt: skip
+    by_address = {each.address: each for each in world.resources(stack)}
+    assert by_address.keys() == {
+        "load_balancer.main", "target_group.main", "listener.main", "alarm.busy",
+    }  # fmt: skip
+    assert by_address["target_group.main"].settings["target_type"] == "ip"
+    assert by_address["alarm.busy"].settings["namespace"] == "AWS/ECS"
+    assert unresolved(list(by_address.values())) == {
+        "cluster.main", "container_service.main", "container_policy.more",
+    }  # fmt: skip

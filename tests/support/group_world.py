@@ -1,0 +1,159 @@
+"""An account with what a group needs and other kinds make (network, template, topic), so that the
+group's kinds can be tried alone."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from base64 import b64encode
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from loadcore_aws.stack import converge, find
+from loadcore_aws.stack.account import Account, Time
+from loadcore_aws.stack.design import balancer, group, scaling
+from loadcore_aws.stack.design.facts import Facts
+from loadcore_aws.stack.kinds import BY_NAME
+from loadcore_aws.stack.names import Owner
+from loadcore_aws.stack.plan import Plan, _changes, in_order
+from loadcore_aws.stack.resource import Found, Resource, refs_in, resolved
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from aws_front.front import Front
+
+    from loadcore_aws.stack.progress import Event, Outcome
+    from loadcore_aws.stack.spec import Stack
+
+REGION = "eu-central-1"
+NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+KINDS = (
+    "load_balancer",
+    "target_group",
+    "listener",
+    "auto_scaling_group",
+    "lifecycle_hook",
+    "group_notification",
+    "scaling_policy",
+    "scheduled_action",
+    "alarm",
+)
+
+
+class FastTime:
+    """Time that passes by sleeping alone."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._lock = threading.Lock()
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self._now += seconds
+
+    def time(self) -> Time:
+        return Time(
+            now=lambda: self._now,
+            sleep=self.sleep,
+            jitter=lambda: 0.5,
+            date=lambda: NOW + timedelta(seconds=self._now),
+        )
+
+
+@dataclass
+class World:
+    """`known` stands for the resources of other kinds."""
+
+    account: Account
+    owner: Owner
+    facts: Facts
+    known: dict[str, Found] = field(default_factory=dict)
+
+    def resources(self, stack: Stack) -> list[Resource]:
+        designed = [
+            resource
+            for part in (balancer, group, scaling)
+            for resource in part.resources(stack, self.facts)
+        ]
+        return [replace(each, settings=resolved(each.settings, self.known)) for each in designed]
+
+    def plan(self, stack: Stack) -> Plan:
+        plan = Plan(stack, self.owner, None, ())
+        wanted = in_order(self.resources(stack))
+        return replace(plan, changes=tuple(_changes(plan, wanted, self.found())))
+
+    def found(self) -> list[Found]:
+        return find.everything(self.account, self.owner, [BY_NAME[name] for name in KINDS])
+
+    def one(self, address: str) -> Found:
+        (found,) = (each for each in self.found() if each.address == address)
+        return found
+
+    def apply(
+        self,
+        stack: Stack,
+        on_event: Callable[[Event], None] | None = None,
+        stop: threading.Event | None = None,
+    ) -> Outcome:
+        return converge.apply(self.plan(stack), self.account, on_event=on_event, stop=stop)
+
+    def client(self, service: str) -> Any:
+        return self.account.client(service)
+
+    def release(self, text: str) -> None:
+        """A new version of the launch template."""
+        template = self.known["launch_template.instances"]
+        answer = self.client("ec2").create_launch_template_version(
+            LaunchTemplateId=template.id,
+            LaunchTemplateData={**TEMPLATE, "UserData": b64encode(text.encode()).decode()},
+        )
+        version = str(answer["LaunchTemplateVersion"]["VersionNumber"])
+        self.client("ec2").modify_launch_template(
+            LaunchTemplateId=template.id, DefaultVersion=version
+        )
+        self.known[template.address] = replace(template, attributes={"version": version})
+
+
+TEMPLATE = {"ImageId": "ami-12c6146b", "InstanceType": "t3.small"}
+
+
+def make(aws: Front) -> World:
+    account = Account(REGION, endpoint_url=aws.url, time=FastTime().time())
+    ec2 = account.client("ec2")
+    vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]
+    subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])
+    guard = ec2.create_security_group(
+        GroupName="guard", Description="of the balancer", VpcId=vpc["VpcId"]
+    )
+    template = ec2.create_launch_template(
+        LaunchTemplateName="instances", LaunchTemplateData=TEMPLATE
+    )["LaunchTemplate"]
+    topic = account.client("sns").create_topic(Name="events")["TopicArn"]
+    known = [
+        Found("security_group", "balancer", guard["GroupId"], {}),
+        Found("launch_template", "instances", template["LaunchTemplateId"], {}, {"version": "1"}),
+        Found("topic", "main", topic, {}),
+    ]
+    zones = sorted((each["AvailabilityZone"], each["SubnetId"]) for each in subnets["Subnets"])[:2]
+    facts = Facts(
+        account.identify(),
+        account.partition,
+        REGION,
+        tuple(zone for zone, _ in zones),
+        vpc["VpcId"],
+        tuple(subnet for _, subnet in zones),
+        now=NOW,
+    )
+    owner = Owner("demo", REGION, account.identify())
+    return World(account, owner, facts, {each.address: each for each in known})
+
+
+def unresolved(resources: list[Resource]) -> set[str]:
+    """Addresses that are referred to and are none of the resources."""
+    refs = itertools.chain.from_iterable(refs_in(each.settings) for each in resources)
+    needed: set[str] = {ref.address for ref in refs}
+    for each in resources:
+        needed |= set(each.after)
+    return needed - {each.address for each in resources}
