@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from aws_front import images
 from aws_front.front import Front
+from moto_server import moto_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,25 +24,8 @@ def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a server with no resources in it but what the tests make."""
     public_images = tmp_path_factory.mktemp("moto") / "images.json"
     images.write(public_images)
-    settings = {**os.environ, "MOTO_AMIS_PATH": str(public_images), **RUNNING}
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=settings) as process:
-        try:
-            yield url_of(process)
-        finally:
-            process.terminate()
-
-
-def url_of(process: subprocess.Popen[str]) -> str:
-    assert process.stderr
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if match := re.search(r"Running on (http://\S+)", line):
-            # Its log must go somewhere, or it blocks once the pipe is full.
-            threading.Thread(target=process.stderr.read, daemon=True).start()
-            return match[1]
-    raise AssertionError("moto's server did not start:\n" + "".join(said))
+    with moto_server(MOTO_AMIS_PATH=str(public_images), **RUNNING) as url:
+        yield url
 
 
 @pytest.fixture

@@ -336,31 +336,29 @@ def test_a_silent_metadata_service_is_told_once_and_asked_on(scene: Scene) -> No
     assert scene.group.completed == [COMPLETED]
 
 
-def test_the_call_is_one_that_aws_takes(
-    scene: Scene, moto_url: str, credentials: None, monkeypatch: pytest.MonkeyPatch
+def test_the_calls_are_ones_that_aws_takes(
+    scene: Scene, aws: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.server.categories[STATE] = "Terminated"
-    with Front(moto_url) as front:
-        client = Session(region="eu-central-1", endpoint_url=front.url).client("autoscaling")
-        client.create_launch_configuration(
-            LaunchConfigurationName="agent", ImageId="ami-12345678", InstanceType="t3.small"
-        )
-        client.create_auto_scaling_group(
-            AutoScalingGroupName="group",
-            LaunchConfigurationName="agent",
-            AvailabilityZones=["eu-central-1a"],
-            MinSize=0,
-            MaxSize=1,
-        )
-        client.put_lifecycle_hook(
-            AutoScalingGroupName="group",
-            LifecycleHookName="hook",
-            LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING",
-        )
-        monkeypatch.setattr(scene, "group", client)
-        scene.watch()
-        called = [(call.action, call.status) for call in front.calls]
-        front.reset()
+    client = Session(region="eu-central-1", endpoint_url=aws.url).client("autoscaling")
+    client.create_launch_configuration(
+        LaunchConfigurationName="agent", ImageId="ami-12345678", InstanceType="t3.small"
+    )
+    client.create_auto_scaling_group(
+        AutoScalingGroupName="group",
+        LaunchConfigurationName="agent",
+        AvailabilityZones=["eu-central-1a"],
+        MinSize=0,
+        MaxSize=1,
+    )
+    client.put_lifecycle_hook(
+        AutoScalingGroupName="group",
+        LifecycleHookName="hook",
+        LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING",
+    )
+    monkeypatch.setattr(scene, "group", client)
+    scene.watch()
+    called = [(call.action, call.status) for call in aws.calls]
     assert ("RecordLifecycleActionHeartbeat", 200) in called
     assert called[-1] == ("CompleteLifecycleAction", 200)
 

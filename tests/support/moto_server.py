@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def moto_server() -> Iterator[str]:
-    """Its URL, on a free port of 127.0.0.1 of the caller's network; empty at first."""
+def moto_server(**settings: str) -> Iterator[str]:
+    """Its URL, on a free port of 127.0.0.1 of the caller's network; empty at first. `settings` are
+    variables of its environment."""
     command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    environment = {**os.environ, **settings}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
             yield _url_of(process)
         finally:

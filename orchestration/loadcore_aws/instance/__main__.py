@@ -19,7 +19,8 @@ from loadcore_aws.session import Session
 if TYPE_CHECKING:
     from loadcore_aws.instance.settings import Settings
 
-SHIPPED = (settings_file.SERVICE_UNIT, settings_file.DRAIN_UNIT)
+# The last one is cloud-init's, with what the user data printed.
+SHIPPED = (settings_file.SERVICE_UNIT, settings_file.DRAIN_UNIT, "cloud-final.service")
 
 
 def say(line: str) -> None:
@@ -63,7 +64,7 @@ def drain_command(path: Path) -> None:
 )
 @click.pass_obj
 def ship_logs_command(path: Path, state: Path) -> None:
-    """Send the service's journal to CloudWatch Logs, until SIGTERM."""
+    """Send the journal of service, drain and user data to CloudWatch Logs, until SIGTERM."""
     settings = settings_file.load(path)
     if not settings.log_group:
         raise lc.PlanError("log_group", f"is empty in {path}; disable {settings_file.LOGS_UNIT}")
