@@ -34,7 +34,7 @@ class TestResult:
         assert all(len(line) <= 80 for line in shown.splitlines())
         assert "from 1 up to 5, at the end 5" in shown
         assert "1 → 2  alarm busy in state ALARM triggered policy out" in shown
-        assert "busy              !!!" in shown
+        assert "busy              ?!!!" in shown
 
     def test_json_has_numbers_only(self) -> None:
         result = simulate(Scaling(Group(min=0, max=1)), SERVICE, constant(1, 60))

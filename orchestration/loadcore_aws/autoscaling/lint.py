@@ -25,6 +25,23 @@ if TYPE_CHECKING:
     from loadcore_aws.autoscaling.trace import Trace
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
+Code: TypeAlias = Literal[
+    "stuck-when-idle",
+    "grows-when-idle",
+    "fighting-thresholds",
+    "flapping",
+    "cooldown-shorter-than-boot",
+    "warmup-shorter-than-boot",
+    "grace-shorter-than-boot",
+    "scale-in-without-drain",
+    "fixed-size",
+    "one-way",
+    "target-above-capacity",
+    "alarm-without-action",
+    "period-too-short",
+    "too-few-samples",
+    "not-simulated",
+]
 DOCS = "docs/autoscaling.md"
 
 
@@ -34,7 +51,7 @@ class Finding:
     says what to do. An error costs money or requests; a warning may be meant; a note is about what
     a simulation cannot show."""
 
-    code: str
+    code: Code
     severity: Severity
     setting: str
     sentence: str
@@ -77,7 +94,7 @@ class _Setup:
         self.scales_out = bool(self.outs or self.tracking)
 
 
-def _finding(code: str, severity: Severity, where: tuple[str | int, ...], said: str) -> Finding:
+def _finding(code: Code, severity: Severity, where: tuple[str | int, ...], said: str) -> Finding:
     return Finding(code, severity, Fault(where, "").setting, said)
 
 

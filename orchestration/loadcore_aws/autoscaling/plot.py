@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LOAD, COUNT, MEAN, P99, LOST = "#2f7fd6", "#2b9348", "#a34fc4", "#d1711b", "#cf3a3a"
 STATES = {"OK": "#cfe8d5", "ALARM": "#cf3a3a", "INSUFFICIENT_DATA": "#c9c9c9"}
-POINTS_MAX = 1500
+POINTS_MAX = 500
 
 
 def figure(simulation: Simulation, title: str = "") -> Any:

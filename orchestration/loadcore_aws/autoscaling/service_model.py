@@ -178,7 +178,7 @@ def _waiting(service: ServiceModel, rate_rps: float) -> float:
 
 def _interpolated(rows: tuple[tuple[float, ...], ...], rate_rps: float) -> tuple[float, ...]:
     """p50, p99 and mean in ms; a row without p99 or mean has its p50 there."""
-    full = [(row[0], row[1], *(row[2:] or row[1:2]), *(row[3:] or row[1:2])) for row in rows]
+    full = [(*row, row[1], row[1])[:4] if len(row) == 2 else (*row, row[1])[:4] for row in rows]
     index = bisect_right(full, (rate_rps, math.inf))
     if index in (0, len(full)):
         return full[min(index, len(full) - 1)][1:]

@@ -1,0 +1,282 @@
+"""The lint: each mistake is found, and is not found once it is mended."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from loadcore_aws.autoscaling import (
+    Alarm,
+    Group,
+    Metric,
+    Scaling,
+    ServiceModel,
+    Simple,
+    Step,
+    StepPolicy,
+    TargetTracking,
+    constant,
+    generated,
+    lint,
+    read_policy,
+    simulate,
+)
+from loadcore_aws.autoscaling.lint import Code, Finding
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "orchestration" / "examples" / "policies"
+SERVICE = ServiceModel(capacity_rps=100, base_ms=10)
+OUT, IN = Simple("out", 1), Simple("in", -1)
+BUSY = Alarm("busy", "cpu", 70, missing_data="notBreaching", actions=("out",))
+QUIET = Alarm("quiet", "cpu", 20, "<=", missing_data="breaching", actions=("in",))
+SOUND = Scaling(Group(min=2, max=10), (OUT, IN), (BUSY, QUIET))
+REQUESTS = replace(QUIET, metric="requests", statistic="Sum", threshold=1200)
+
+
+def codes(scaling: Scaling, service: ServiceModel | None = SERVICE, **more: Any) -> list[str]:
+    return [finding.code for finding in lint(scaling, service, **more)]
+
+
+def with_alarms(*alarms: Alarm) -> Scaling:
+    return replace(SOUND, alarm=alarms)
+
+
+def with_group(**changes: Any) -> Scaling:
+    return replace(SOUND, group=replace(SOUND.group, **changes))
+
+
+def test_a_sound_setup_has_no_findings() -> None:
+    assert lint(SOUND, SERVICE, constant(500, 600)) == []
+    assert lint(SOUND) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("simple", []),
+        ("step", []),
+        ("target", []),
+        ("stuck", ["stuck-when-idle"]),
+        ("flapping", ["fighting-thresholds"]),
+    ],
+)
+def test_the_sample_files(name: str, found: list[str]) -> None:
+    policy = read_policy(EXAMPLES / f"{name}.toml")
+    assert policy.load
+    assert codes(policy.scaling, policy.service, trace=generated(policy.load)) == found
+
+
+@pytest.mark.parametrize("missing", ["missing", "ignore", "notBreaching"])
+@pytest.mark.parametrize("metric", ["requests", "response_time", "5xx"])
+def test_scale_in_by_a_silent_metric_needs_breaching(missing: Any, metric: str) -> None:
+    quiet = replace(REQUESTS, metric=metric, missing_data=missing)
+    [finding] = [f for f in lint(with_alarms(BUSY, quiet)) if f.severity == "error"]
+    assert finding.code == "stuck-when-idle"
+    assert finding.setting == "alarm[2].missing_data"
+    assert '"breaching"' in finding.sentence
+
+
+class TestScaleInWhenIdle:
+    def test_another_way_in_is_enough(self) -> None:
+        stuck = replace(REQUESTS, missing_data="ignore")
+        assert "stuck-when-idle" not in codes(
+            with_alarms(BUSY, stuck, replace(QUIET, name="other"))
+        )
+
+    def test_so_is_an_action_on_insufficient_data(self) -> None:
+        quiet = replace(REQUESTS, missing_data="missing", no_data_actions=("in",))
+        assert "stuck-when-idle" not in codes(with_alarms(BUSY, quiet))
+
+    def test_a_threshold_below_the_idle_value_is_found(self) -> None:
+        scaling = with_alarms(BUSY, replace(QUIET, threshold=0.5))
+        [finding] = lint(scaling, replace(SERVICE, cpu_idle_percent=3))
+        assert (finding.code, finding.setting) == ("stuck-when-idle", "alarm[2].threshold")
+
+    def test_dynamodb_ignores_whatever_is_said(self) -> None:
+        """Nothing is known of whether others' metrics fall silent, so nothing is found."""
+        quiet = replace(QUIET, metric=Metric("AWS/DynamoDB", "ConsumedReadCapacityUnits"))
+        assert "stuck-when-idle" not in codes(with_alarms(BUSY, quiet))
+
+    def test_tracking_requests_per_target_does_scale_in(self) -> None:
+        tracking = TargetTracking("t", 3000, "requests_per_target")
+        assert codes(replace(SOUND, policy=(tracking,), alarm=())) == []
+
+    def test_what_is_found_really_stays(self) -> None:
+        scaling = with_alarms(BUSY, replace(REQUESTS, missing_data="ignore"))
+        grown = replace(scaling, group=replace(scaling.group, desired=6))
+        trace = constant(100, 300).then_idle(3600)
+        assert simulate(grown, SERVICE, trace, step_s=5).columns["desired"][-1] == 6
+
+
+class TestGrowthWhenIdle:
+    def test_breaching_on_scale_out(self) -> None:
+        busy = replace(BUSY, metric="requests", statistic="Sum", threshold=3000)
+        bad = replace(busy, missing_data="breaching")
+        [finding] = lint(with_alarms(bad, replace(REQUESTS, threshold=600)), SERVICE)
+        assert (finding.code, finding.setting) == ("grows-when-idle", "alarm[1].missing_data")
+        assert codes(with_alarms(busy, replace(REQUESTS, threshold=600))) == []
+
+    def test_it_really_grows(self) -> None:
+        bad = replace(BUSY, metric="requests", missing_data="breaching")
+        result = simulate(with_alarms(bad, QUIET), SERVICE, constant(0, 3600), step_s=5)
+        assert result.columns["desired"][-1] > 5
+
+
+class TestFights:
+    def test_one_metric_needs_no_service_to_tell(self) -> None:
+        overlapping = with_alarms(BUSY, replace(QUIET, threshold=75))
+        [finding] = lint(overlapping)
+        assert (finding.code, finding.setting) == ("fighting-thresholds", "alarm[2].threshold")
+        assert codes(with_alarms(BUSY, replace(QUIET, threshold=70)), None) == [
+            "fighting-thresholds"
+        ]
+        touching = with_alarms(BUSY, replace(QUIET, threshold=70, comparison="<"))
+        assert codes(touching, None) == []
+
+    def test_scale_in_by_a_response_time_that_a_loaded_service_has(self) -> None:
+        fast = replace(QUIET, metric="response_time", threshold=0.1)
+        [finding] = lint(with_alarms(BUSY, fast), SERVICE)
+        assert finding.code == "fighting-thresholds"
+        assert re.search(r"the response time is \d+(\.\d+)? ms", finding.sentence)
+        assert codes(with_alarms(BUSY, replace(fast, threshold=0.011))) == []
+
+    def test_one_answers_the_other(self) -> None:
+        """70 % on two instances is 47 % on three, which is below 50."""
+        [finding] = lint(with_alarms(BUSY, replace(QUIET, threshold=50)), SERVICE)
+        assert finding.code == "flapping"
+        assert "make 3 instances of 2" in finding.sentence
+        assert codes(with_alarms(BUSY, replace(QUIET, threshold=40))) == []
+
+    def test_it_really_flaps(self) -> None:
+        flapping = with_alarms(BUSY, replace(QUIET, threshold=50))
+        assert simulate(flapping, SERVICE, constant(145, 7200), step_s=5).reversals > 5
+        mended = with_alarms(BUSY, replace(QUIET, threshold=40))
+        assert simulate(mended, SERVICE, constant(145, 7200), step_s=5).reversals == 0
+
+    def test_two_alarms_of_step_policies(self) -> None:
+        out = StepPolicy("out", (Step(2, 0),), warmup_s=120)
+        back = StepPolicy("in", (Step(-1, None, 0),), warmup_s=120)
+        steps = replace(SOUND, policy=(out, back))
+        assert codes(steps) == []
+        bad = replace(steps, alarm=(BUSY, replace(QUIET, threshold=72)))
+        assert codes(bad) == ["fighting-thresholds"]
+
+
+class TestWaits:
+    def test_a_cooldown_shorter_than_the_boot(self) -> None:
+        assert codes(with_group(cooldown_s=59)) == ["cooldown-shorter-than-boot"]
+        assert codes(with_group(cooldown_s=60)) == []
+        own = replace(SOUND, policy=(replace(OUT, cooldown_s=30), IN))
+        [finding] = lint(own, SERVICE)
+        assert finding.setting == "policy[1].cooldown_s"
+        # Taking away does not wait for a boot.
+        assert codes(replace(SOUND, policy=(OUT, replace(IN, cooldown_s=0)))) == []
+
+    def test_a_warmup_shorter_than_the_rest_of_the_boot(self) -> None:
+        tracking = TargetTracking("t", 60, warmup_s=44)
+        scaling = replace(SOUND, policy=(tracking,), alarm=())
+        assert codes(scaling) == ["warmup-shorter-than-boot"]
+        assert codes(replace(scaling, policy=(replace(tracking, warmup_s=45),))) == []
+
+    def test_a_grace_shorter_than_the_rest_of_the_boot(self) -> None:
+        slow = replace(SERVICE, boot_s=140)
+        assert codes(with_group(health_check_grace_s=124), slow) == ["grace-shorter-than-boot"]
+        assert codes(with_group(health_check_grace_s=125), slow) == []
+        hooked = replace(slow, pending_s=140)
+        assert codes(with_group(health_check_grace_s=0), hooked) == []
+
+
+class TestSizes:
+    def test_scale_in_without_drain(self) -> None:
+        assert codes(SOUND, replace(SERVICE, deregistration_delay_s=0)) == [
+            "scale-in-without-drain"
+        ]
+        assert codes(with_group(drain_s=0)) == ["scale-in-without-drain"]
+
+    def test_min_is_max(self) -> None:
+        assert "fixed-size" in codes(with_group(min=3, max=3))
+        assert codes(Scaling(Group(min=3, max=3))) == []
+
+    def test_one_way(self) -> None:
+        assert codes(replace(SOUND, policy=(OUT,), alarm=(BUSY,))) == ["one-way"]
+        assert codes(replace(SOUND, policy=(IN,), alarm=(QUIET,))) == ["one-way"]
+        only_out = TargetTracking("t", 60, scale_in=False)
+        assert codes(replace(SOUND, policy=(only_out,), alarm=())) == ["one-way"]
+
+
+class TestCapacity:
+    @pytest.mark.parametrize(
+        ("metric", "bad", "good"), [("requests_per_target", 6000, 5999), ("cpu", 90, 89)]
+    )
+    def test_a_target_that_a_full_instance_does_not_pass(
+        self, metric: Any, bad: float, good: float
+    ) -> None:
+        service = replace(SERVICE, cpu_full_percent=90)
+        tracking = TargetTracking("t", bad, metric)
+        scaling = replace(SOUND, policy=(tracking,), alarm=())
+        assert codes(scaling, service) == ["target-above-capacity"]
+        assert codes(replace(scaling, policy=(replace(tracking, target=good),)), service) == []
+
+    def test_a_threshold_that_the_full_group_does_not_reach(self) -> None:
+        busy = replace(BUSY, metric="requests", statistic="Sum", threshold=12_001)
+        scaling = with_alarms(busy, REQUESTS)
+        [finding] = lint(scaling, SERVICE)
+        assert (finding.code, finding.setting) == ("target-above-capacity", "alarm[1].threshold")
+        assert codes(with_alarms(replace(busy, threshold=12_000), REQUESTS)) == []
+
+    def test_requests_really_are_lost(self) -> None:
+        busy = replace(BUSY, metric="requests", statistic="Sum", threshold=30_001)
+        result = simulate(with_alarms(busy, REQUESTS), SERVICE, constant(500, 1800), step_s=5)
+        assert result.lost > result.requests / 2
+
+
+class TestAlarms:
+    def test_without_an_action(self) -> None:
+        silent = replace(BUSY, name="silent", actions=())
+        assert codes(with_alarms(BUSY, QUIET, silent)) == ["alarm-without-action"]
+        heard = replace(silent, ok_actions=("topic",))
+        assert codes(with_alarms(BUSY, QUIET, heard)) == []
+
+    def test_too_few_samples_for_a_percentile(self) -> None:
+        p99 = Alarm("slow", "response_time", 1, statistic="p99", actions=("topic",))
+        scaling = with_alarms(BUSY, QUIET, p99)
+        assert codes(scaling, trace=constant(16, 600)) == ["too-few-samples"]
+        assert codes(scaling, trace=constant(17, 600)) == []
+        assert codes(scaling, replace(SERVICE, capacity_rps=8)) == ["too-few-samples"]
+        assert codes(scaling, None) == []
+
+    def test_a_period_shorter_than_the_minute_of_the_metric(self) -> None:
+        short = Alarm("short", "requests", 9, statistic="Sum", period_s=10, actions=("topic",))
+        assert codes(with_alarms(BUSY, QUIET, short)) == ["period-too-short"]
+        own = replace(short, metric=Metric("Likes", "Queue"))
+        assert codes(with_alarms(BUSY, QUIET, own)) == ["not-simulated"]
+
+    def test_what_a_simulation_has_no_data_of_is_a_note(self) -> None:
+        own = Alarm("own", Metric("Likes", "Queue"), 9, actions=("topic",))
+        [finding] = lint(with_alarms(BUSY, QUIET, own), SERVICE)
+        assert (finding.code, finding.severity) == ("not-simulated", "note")
+        known = replace(own, metric=Metric("AWS/ApplicationELB", "RequestCount"))
+        assert codes(with_alarms(BUSY, QUIET, known)) == []
+
+
+def test_errors_come_first() -> None:
+    scaling = with_alarms(BUSY, replace(REQUESTS, missing_data="ignore"))
+    findings = lint(replace(scaling, group=replace(SOUND.group, cooldown_s=1)), SERVICE)
+    assert [finding.severity for finding in findings] == ["error", "warning"]
+
+
+def test_each_code_is_explained() -> None:
+    """And nothing is explained that is not there."""
+    text = (ROOT / "docs" / "autoscaling.md").read_text()
+    section = text[text.index("## What the lint finds") :]
+    assert set(re.findall(r"^### ([a-z-]+)$", section, re.MULTILINE)) == set(get_args(Code))
+
+
+def test_a_finding_says_where_it_is_explained() -> None:
+    finding = Finding("flapping", "error", "alarm[2].threshold", "is 3; choose 2")
+    assert str(finding) == "error: alarm[2].threshold is 3; choose 2 [flapping]"
+    assert finding.why == "docs/autoscaling.md#flapping"
