@@ -216,56 +216,41 @@ def test_what_policies_made_of_the_size_is_no_drift(world: World) -> None:
     assert changes(world, fixed_size) == {"auto_scaling_group.main": ("update", {"desired"})}
 
 
-PARTS: list[tuple[str, dict[str, Any]]] = [
-    ("lifecycle_hook.drain", {"group": replace(FULL.group, drain_s=45)}),
-    ("scaling_policy.fewer", {"policy": (Simple("fewer", -2, cooldown_s=30), *FULL.policy[1:])}),
-    (
-        "scaling_policy.more",  # nothing of min_magnitude and warmup_s may stay behind
-        {
-            "policy": (
-                FULL.policy[0],
-                StepPolicy("more", (Step(1, None, 5), Step(2, 5, 9)), statistic="Maximum"),
-                *FULL.policy[2:],
-            )
-        },
+OTHER = replace(
+    FULL,
+    group=replace(FULL.group, drain_s=45),
+    policy=(
+        Simple("fewer", -2, cooldown_s=30),
+        # nothing of min_magnitude and warmup_s may stay behind
+        StepPolicy("more", (Step(1, None, 5), Step(2, 5, 9)), statistic="Maximum"),
+        TargetTracking("calm", 700.5, "requests_per_target"),
+        TargetTracking("shared", 60, warmup_s=0),
+        TargetTracking("backlog", 20, QUEUE, statistic="Maximum", warmup_s=5),
     ),
-    (
-        "scaling_policy.calm",  # another type
-        {"policy": (*FULL.policy[:2], TargetTracking("calm", 700.5, "requests_per_target"),
-                    *FULL.policy[3:])},
+    alarm=(
+        replace(FULL.alarm[0], ok_actions=(), description=""),
+        replace(FULL.alarm[1], threshold=20.0, period_s=300, missing_data="ignore"),
+        replace(FULL.alarm[2], statistic="Average"),
+        replace(FULL.alarm[3], metric="5xx", comparison="<="),
     ),
-    (
-        "scaling_policy.backlog",
-        {"policy": (*FULL.policy[:4], TargetTracking("backlog", 10, "cpu", warmup_s=5))},
+    schedule=(
+        # neither the time zone nor min may stay behind
+        Schedule("morning", cron="30 6 * * *", max=4),
+        Schedule("launch", at="2027-05-02T00:00:00Z", desired=0),
     ),
-    (
-        "scheduled_action.morning",  # neither the time zone nor min may stay behind
-        {"schedule": (Schedule("morning", cron="30 6 * * *", max=4), FULL.schedule[1])},
-    ),
-    (
-        "scheduled_action.launch",
-        {"schedule": (FULL.schedule[0], Schedule("launch", at="2027-05-02T00:00:00Z", desired=0))},
-    ),
-    ("alarm.idle", {"alarm": (FULL.alarm[0], replace(FULL.alarm[1], threshold=20.0, period_s=300,
-                                                     missing_data="ignore"), *FULL.alarm[2:])}),
-    (
-        "alarm.slow",
-        {"alarm": (*FULL.alarm[:2], replace(FULL.alarm[2], statistic="Average"), FULL.alarm[3])},
-    ),
-    (
-        "alarm.busy",
-        {"alarm": (replace(FULL.alarm[0], ok_actions=(), description=""), *FULL.alarm[1:])},
-    ),
-]  # fmt: skip
+)
 
 
-def test_policies_schedules_and_alarms_change_to_exactly_what_is_wanted(world: World) -> None:
+def test_parts_change_to_exactly_what_is_wanted_and_back(world: World) -> None:
     settled(world, FULL)
-    for address, change in PARTS:
-        other = replace(FULL, **change)
-        assert changes(world, other).keys() == {address}
-        settled(world, other)
-        settled(world, FULL)
+    assert changes(world, OTHER).keys() == {
+        "lifecycle_hook.drain",
+        *(f"scaling_policy.{policy.name}" for policy in FULL.policy),
+        *(f"alarm.{alarm.name}" for alarm in FULL.alarm),
+        *(f"scheduled_action.{schedule.name}" for schedule in FULL.schedule),
+    }
+    settled(world, OTHER)
+    settled(world, FULL)
 
 
 def test_a_policy_of_another_type_keeps_its_alarm(world: World) -> None:
@@ -352,6 +337,10 @@ def test_destroy_leaves_nothing_not_even_the_alarms_of_target_tracking(
 # The package's update
 
 
+EIGHT = replace(SMALL, group=Group(8, 10, drain_s=0))
+"""A refresh of these goes on for several looks."""
+
+
 def versions(world: World) -> set[str]:
     groups = world.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
     return {each["LaunchTemplate"]["Version"] for each in groups[0]["Instances"]}
@@ -363,7 +352,7 @@ def started(aws: Front) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "instances",
-    [Instances(), Instances(mixed=Mixed(("t3.small", "t3a.small"), 1, 50))],
+    [Instances(), Instances(mixed=Mixed(("t3.small", "t3a.small"), 1, 0))],
     ids=["one type", "mixed"],
 )
 def test_a_new_version_comes_by_a_refresh_with_rollback(
@@ -387,7 +376,7 @@ def test_a_new_version_comes_by_a_refresh_with_rollback(
 
 def test_other_types_come_by_a_refresh_too(world: World, aws: Front) -> None:
     settled(world, SMALL)
-    mixed = replace(SMALL, instances=Instances(mixed=Mixed(("t3.small", "t3a.small"), 1, 50)))
+    mixed = replace(SMALL, instances=Instances(mixed=Mixed(("t3.small", "t3a.small"), 1, 0)))
     assert world.apply(mixed).complete
     assert len(started(aws)) == 1
     assert world.one("auto_scaling_group.main").settings["capacity_rebalance"] is True
@@ -395,7 +384,7 @@ def test_other_types_come_by_a_refresh_too(world: World, aws: Front) -> None:
 
 def test_an_interrupted_apply_goes_on_waiting_for_its_refresh(world: World, aws: Front) -> None:
     aws.switches.refresh_polls = 20
-    settled(world, SMALL)
+    settled(world, EIGHT)
     world.release("new")
     stop = threading.Event()
 
@@ -403,9 +392,9 @@ def test_an_interrupted_apply_goes_on_waiting_for_its_refresh(world: World, aws:
         if "refresh" in event.detail:
             stop.set()
 
-    assert not world.apply(SMALL, stop_at_once, stop).complete
+    assert not world.apply(EIGHT, stop_at_once, stop).complete
     told: list[Event] = []
-    assert world.apply(SMALL, told.append).complete
+    assert world.apply(EIGHT, told.append).complete
     assert any("instance refresh" in event.detail for event in told)
     assert len(started(aws)) == 1
     assert versions(world) == {"2"}
@@ -433,31 +422,31 @@ def test_a_version_that_fails_is_told_and_the_old_one_runs(world: World, aws: Fr
 
 def test_a_still_newer_version_takes_the_place_of_one_under_way(world: World, aws: Front) -> None:
     aws.switches.refresh_polls = 50
-    settled(world, SMALL)
+    settled(world, EIGHT)
     world.release("second")
     stop = threading.Event()
-    world.apply(SMALL, lambda event: stop.set() if "refresh" in event.detail else None, stop)
+    world.apply(EIGHT, lambda event: stop.set() if "refresh" in event.detail else None, stop)
     world.release("third")
     aws.switches.refresh_polls = 2
-    settled(world, SMALL)
+    settled(world, EIGHT)
     assert versions(world) == {"3"}
     assert "CancelInstanceRefresh" in {call.action for call in aws.calls}
 
 
 def test_instances_of_several_versions_show_as_drift(world: World, aws: Front) -> None:
-    settled(world, SMALL)
+    settled(world, EIGHT)
     world.release("new")
     aws.switches.refresh_polls = 50
     stop = threading.Event()
-    world.apply(SMALL, lambda event: stop.set() if "refresh" in event.detail else None, stop)
+    world.apply(EIGHT, lambda event: stop.set() if "refresh" in event.detail else None, stop)
     client = world.client("autoscaling")
     first = client.describe_auto_scaling_groups()["AutoScalingGroups"][0]["Instances"][0]
     assert first["LifecycleState"] == "InService"
     client.cancel_instance_refresh(AutoScalingGroupName="demo-main")
     client.describe_instance_refreshes(AutoScalingGroupName="demo-main")
     aws.switches.refresh_polls = 2
-    assert changes(world, SMALL)["auto_scaling_group.main"] == ("update", {"template"})
-    settled(world, SMALL)
+    assert changes(world, EIGHT)["auto_scaling_group.main"] == ("update", {"template"})
+    settled(world, EIGHT)
     assert versions(world) == {"2"}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -107,7 +106,8 @@ class World:
         template = self.known["launch_template.instances"]
         answer = self.client("ec2").create_launch_template_version(
             LaunchTemplateId=template.id,
-            LaunchTemplateData={**TEMPLATE, "UserData": b64encode(text.encode()).decode()},
+            LaunchTemplateData=TEMPLATE,
+            VersionDescription=text,
         )
         version = str(answer["LaunchTemplateVersion"]["VersionNumber"])
         self.client("ec2").modify_launch_template(

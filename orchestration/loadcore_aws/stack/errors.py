@@ -32,6 +32,7 @@ THROTTLED = {
     "RequestThrottledException", "RequestLimitExceeded", "TooManyRequestsException",
     "TooManyRequests", "SlowDown", "PriorRequestNotComplete", "BandwidthLimitExceeded",
     "ProvisionedThroughputExceededException", "TransactionInProgressException",
+    "InstanceRefreshInProgress",
     "EC2ThrottledException", "Client.RequestLimitExceeded", "ResourceContention",
     "ScalingActivityInProgress", "OperationAborted", "OperationAbortedException",
     "ConcurrentAccess", "ConcurrentModification", "ConcurrentModificationException",

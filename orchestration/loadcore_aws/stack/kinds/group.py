@@ -8,7 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
-from loadcore_aws.stack.kinds.refresh import SERVICE, Refresh, Watch, last_refresh
+from loadcore_aws.stack.kinds.refresh import (
+    SERVICE,
+    Watch,
+    last_refresh,
+    launch_of,
+    launching,
+    settled,
+)
 from loadcore_aws.stack.names import RESOURCE, STACK, tag_dict
 from loadcore_aws.stack.resource import Found, Kind, Want
 
@@ -32,7 +39,6 @@ PLAIN = {
 
 LAUNCH = frozenset({"template", "mixed"})
 NO_WARMUP = -1  # takes the default instance warm-up away
-COMING = ("Pending", "InService")
 
 
 class AutoScalingGroup(Kind):
@@ -56,10 +62,11 @@ class AutoScalingGroup(Kind):
     def find(self, account: Account, owner: Owner) -> list[Found]:
         return all_found(groups_of(account, owner), lambda each: self._found(account, *each))
 
-    def _found(self, account: Account, address: str, group: Mapping[str, Any]) -> Found:
-        name = group["AutoScalingGroupName"]
-        tags = tag_dict(group.get("Tags"))
+    def _found(self, account: Account, address: str, listed: Mapping[str, Any]) -> Found:
+        name = listed["AutoScalingGroupName"]
         refresh = last_refresh(account, name)
+        group = settled(account, listed, refresh)
+        tags = tag_dict(group.get("Tags"))
         maintenance = group.get("InstanceMaintenancePolicy") or {}
         warmup_s = group.get("DefaultInstanceWarmup", NO_WARMUP)
         settings = {
@@ -176,61 +183,6 @@ def groups_of(account: Account, owner: Owner) -> list[tuple[str, dict[str, Any]]
     named = [(name_in(tag_dict(each["Tags"]), owner, AutoScalingGroup.name), each)
              for each in groups]  # fmt: skip
     return [(name, group) for name, group in named if name is not None]
-
-
-def launching(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """As CreateAutoScalingGroup and a refresh's DesiredConfiguration take it."""
-    template, mixed = settings["template"], settings["mixed"]
-    specification = {"LaunchTemplateId": template["id"], "Version": template["version"]}
-    if mixed is None:
-        return {"LaunchTemplate": specification}
-    return {
-        "MixedInstancesPolicy": {
-            "LaunchTemplate": {
-                "LaunchTemplateSpecification": specification,
-                "Overrides": [{"InstanceType": each} for each in mixed["types"]],
-            },
-            "InstancesDistribution": {
-                "OnDemandAllocationStrategy": "prioritized",
-                "OnDemandBaseCapacity": mixed["on_demand_base"],
-                "OnDemandPercentageAboveBaseCapacity": mixed["on_demand_percent"],
-                "SpotAllocationStrategy": mixed["spot_strategy"],
-            },
-        }
-    }
-
-
-def launch_of(group: Mapping[str, Any], refresh: Refresh | None) -> dict[str, Any]:
-    """`template` and `mixed` of what the group launches, or is being brought to. Where instances of
-    several versions run and no refresh mends that, the version is all of them."""
-    brought = refresh is not None and refresh.brings and bool(refresh.launch)
-    launch = refresh.launch if refresh is not None and brought else group
-    policy = launch.get("MixedInstancesPolicy")
-    mixed = None
-    if policy:
-        distribution = policy.get("InstancesDistribution") or {}
-        mixed = {
-            "types": [each["InstanceType"] for each in policy["LaunchTemplate"]["Overrides"]],
-            "on_demand_base": distribution.get("OnDemandBaseCapacity", 0),
-            "on_demand_percent": distribution.get("OnDemandPercentageAboveBaseCapacity", 100),
-            "spot_strategy": distribution.get("SpotAllocationStrategy"),
-        }
-        specification = policy["LaunchTemplate"]["LaunchTemplateSpecification"]
-    else:
-        specification = launch.get("LaunchTemplate") or {}
-    version = specification.get("Version")
-    if not brought:
-        version = ", ".join(sorted({version or "", *_versions(group)})) or None
-    return {"template": {"id": specification.get("LaunchTemplateId"), "version": version},
-            "mixed": mixed}  # fmt: skip
-
-
-def _versions(group: Mapping[str, Any]) -> set[str]:
-    return {
-        instance["LaunchTemplate"]["Version"]
-        for instance in group["Instances"]
-        if instance["LifecycleState"].startswith(COMING) and "LaunchTemplate" in instance
-    }
 
 
 def _serves(instance: Mapping[str, Any]) -> bool:

@@ -1,5 +1,5 @@
-"""Instance refreshes: how a running group comes to another launch template, and back again where
-the new instances do not get healthy.
+"""What a group launches, and instance refreshes: how it comes to launch something else, and back
+again where the new instances do not get healthy.
 
 Sources: "Use an instance refresh to update instances in an Auto Scaling group" and "Undo changes
 with a rollback" (Amazon EC2 Auto Scaling User Guide); StartInstanceRefresh (API Reference): the
@@ -24,6 +24,7 @@ SERVICE = "autoscaling"
 UNDER_WAY = {"Pending", "InProgress", "Baking"}
 GOING_BACK = {"RollbackInProgress"}
 ENDING = {"Cancelling"}
+COMING = ("Pending", "InService")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Refresh:
     @property
     def active(self) -> bool:
         return self.status in UNDER_WAY | GOING_BACK | ENDING
+
+    @property
+    def successful(self) -> bool:
+        return self.status == "Successful"
 
     @property
     def brings(self) -> bool:
@@ -68,6 +73,77 @@ def last_refresh(account: Account, group: str) -> Refresh | None:
             element.get("DesiredConfiguration") or {},
         )
     return None
+
+
+def settled(
+    account: Account, group: Mapping[str, Any], refresh: Refresh | None
+) -> Mapping[str, Any]:
+    """The group as it is after the refresh, which may have ended since the group was looked at."""
+    if refresh is None or not refresh.successful or _normal(refresh.launch) == _normal(group):
+        return group
+    answer = account.client(SERVICE).describe_auto_scaling_groups(
+        AutoScalingGroupNames=[group["AutoScalingGroupName"]]
+    )
+    return next(iter(answer["AutoScalingGroups"]), group)
+
+
+def launching(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """As CreateAutoScalingGroup and a refresh's DesiredConfiguration take it."""
+    template, mixed = settings["template"], settings["mixed"]
+    specification = {"LaunchTemplateId": template["id"], "Version": template["version"]}
+    if mixed is None:
+        return {"LaunchTemplate": specification}
+    return {
+        "MixedInstancesPolicy": {
+            "LaunchTemplate": {
+                "LaunchTemplateSpecification": specification,
+                "Overrides": [{"InstanceType": each} for each in mixed["types"]],
+            },
+            "InstancesDistribution": {
+                "OnDemandAllocationStrategy": "prioritized",
+                "OnDemandBaseCapacity": mixed["on_demand_base"],
+                "OnDemandPercentageAboveBaseCapacity": mixed["on_demand_percent"],
+                "SpotAllocationStrategy": mixed["spot_strategy"],
+            },
+        }
+    }
+
+
+def launch_of(group: Mapping[str, Any], refresh: Refresh | None) -> dict[str, Any]:
+    """`template` and `mixed` of what the group launches, or is being brought to. Where instances of
+    several versions run and no refresh mends that, the version is all of them."""
+    if refresh is not None and refresh.brings and refresh.launch:
+        return _normal(refresh.launch)
+    launch = _normal(group)
+    template = launch["template"]
+    versions = sorted({template["version"] or "", *_versions(group)})
+    return {**launch, "template": {**template, "version": ", ".join(versions)}}
+
+
+def _normal(launch: Mapping[str, Any]) -> dict[str, Any]:
+    """`template` and `mixed` of a group or of what a refresh brings."""
+    mixed = None
+    if policy := launch.get("MixedInstancesPolicy"):
+        distribution = policy.get("InstancesDistribution") or {}
+        mixed = {
+            "types": [each["InstanceType"] for each in policy["LaunchTemplate"]["Overrides"]],
+            "on_demand_base": distribution.get("OnDemandBaseCapacity", 0),
+            "on_demand_percent": distribution.get("OnDemandPercentageAboveBaseCapacity", 100),
+            "spot_strategy": distribution.get("SpotAllocationStrategy"),
+        }
+        named = policy["LaunchTemplate"]["LaunchTemplateSpecification"]
+    else:
+        named = launch.get("LaunchTemplate") or {}
+    template = {"id": named.get("LaunchTemplateId"), "version": named.get("Version")}
+    return {"template": template, "mixed": mixed}
+
+
+def _versions(group: Mapping[str, Any]) -> set[str]:
+    return {
+        instance["LaunchTemplate"]["Version"]
+        for instance in group["Instances"]
+        if instance["LifecycleState"].startswith(COMING) and "LaunchTemplate" in instance
+    }
 
 
 class Watch:
@@ -121,7 +197,7 @@ class Watch:
 
     def _check(self, account: Account, group: str, last: Refresh) -> None:
         """Told once: whoever applies again wants another try."""
-        if last.active or last.status in {"Successful", "Cancelled"}:
+        if last.active or last.successful or last.status == "Cancelled":
             return
         with self._lock:
             seen = self._seen.get(account, set())

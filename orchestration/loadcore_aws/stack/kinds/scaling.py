@@ -64,11 +64,9 @@ class ScalingPolicy(Kind):
             "group": policy["AutoScalingGroupName"],
             "type": kind,
             "enabled": policy.get("Enabled", True),
-            **{key: policy.get(PLAIN[key]) or None for key in KEYS.get(kind, ())},
+            **{key: policy.get(PLAIN[key]) for key in KEYS.get(kind, ())},
         }
-        if kind == SIMPLE:
-            settings["cooldown_s"] = policy.get("Cooldown")
-        elif kind == STEP:
+        if kind == STEP:
             settings["steps"] = sorted(map(_step, policy["StepAdjustments"]), key=_lowest)
         elif kind == TARGET:
             settings.update(_tracking(policy["TargetTrackingConfiguration"]))
