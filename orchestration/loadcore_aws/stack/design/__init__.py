@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from loadcore_aws.stack.design import (
     balancer,
     containers,
+    controller,
     database,
     group,
     identity,
@@ -39,6 +40,7 @@ PARTS = (
     table,
     database,
     containers,
+    controller,
 )
 
 

@@ -33,12 +33,12 @@ RANKS: tuple[tuple[str, ...], ...] = (
     ("nat_gateway", "db_subnet_group"),
     ("route_table",),
     ("load_balancer", "target_group", "database", "task_definition", "function", "image"),
-    ("listener", "launch_template", "timer"),
+    ("listener", "launch_template"),
     ("auto_scaling_group", "container_service"),
     ("lifecycle_hook", "group_notification", "scaling_policy", "scheduled_action"),
     ("scalable_target",),
     ("container_policy", "container_schedule"),
-    ("alarm",),
+    ("alarm", "timer"),
 )
 
 _MODULES = (

@@ -64,18 +64,22 @@ class Cluster(Kind):
         )
 
     def create(self, account: Account, want: Want) -> None:
-        """ECS answers with the cluster that has the name, if there is one, and leaves it alone."""
-        cluster = account.client("ecs").create_cluster(
+        """ECS answers with the cluster that has the name, if there is one, and leaves it as it is:
+        one of somebody else's must be known before."""
+        ecs = account.client("ecs")
+        there = ecs.describe_clusters(clusters=[want.physical], include=["TAGS"])["clusters"]
+        for cluster in there:
+            ours = want.tags.items() <= tag_dict(cluster.get("tags")).items()
+            if cluster["status"] != "INACTIVE" and not ours:
+                raise lc.RunError(
+                    f"{want.address}: there is a cluster {want.physical} that is not of this "
+                    "stack; give the stack another name"
+                )
+        ecs.create_cluster(
             clusterName=want.physical,
             settings=[_insights(want.settings["insights"])],
             tags=ecs_tags(want.tags),
-        )["cluster"]
-        has = tag_dict(
-            account.client("ecs").list_tags_for_resource(resourceArn=cluster["clusterArn"])["tags"]
         )
-        if not want.tags.items() <= has.items():
-            raise lc.RunError(f"{want.address}: there is a cluster {want.physical} that is not of "
-                              "this stack; give the stack another name")  # fmt: skip
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
         ecs = account.client("ecs")
@@ -229,7 +233,7 @@ def _changeable(settings: Mapping[str, Any]) -> dict[str, Any]:
 def _service_settings(service: Mapping[str, Any], cluster: str) -> dict[str, Any]:
     network = service.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
     balanced = (service.get("loadBalancers") or [{}])[0]
-    deployment = service["deploymentConfiguration"]
+    deployment = service.get("deploymentConfiguration", {})
     return {
         "cluster": cluster,
         "task_definition": service["taskDefinition"],

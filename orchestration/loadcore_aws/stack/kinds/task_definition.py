@@ -25,9 +25,8 @@ DELETE_AT_ONCE_MAX = 10
 
 class TaskDefinition(Kind):
     """Settings: `cpu`, `memory_mb`, `container` (its name), `image` (`repository`, a URI, and
-    `tag`), `arguments`, `port`, `environment`, `secrets` (variable to the ARN of a secret),
-    `health_command`, `health_interval_s`, `stop_timeout_s`, `log_group`, `region`,
-    `execution_role`, `task_role` (ARNs).
+    `tag`), `arguments`, `port`, `environment`, `health_command`, `health_interval_s`,
+    `stop_timeout_s`, `log_group`, `region`, `execution_role`, `task_role` (ARNs).
 
     Every change is a new revision. The image is named by the digest which the tag has at the time,
     so that all tasks of a revision run the same; where the tag has been moved since, by a publish,
@@ -47,7 +46,12 @@ class TaskDefinition(Kind):
 
     def _found(self, account: Account, owner: Owner, family: str) -> Found | None:
         ecs = account.client("ecs")
-        answer = ecs.describe_task_definition(taskDefinition=family, include=["TAGS"])
+        try:
+            answer = ecs.describe_task_definition(taskDefinition=family, include=["TAGS"])
+        except ecs.exceptions.ClientException as error:
+            if "Unable to describe" in str(error):  # as ECS says that there is none (any more)
+                return None
+            raise
         tags = tag_dict(answer.get("tags"))
         name = name_in(tags, owner, self.name)
         if name is None:
@@ -137,7 +141,6 @@ def _container(settings: Mapping[str, Any], image: str) -> dict[str, Any]:
         "environment": [
             {"name": key, "value": value} for key, value in settings["environment"].items()
         ],
-        "secrets": [{"name": key, "valueFrom": arn} for key, arn in settings["secrets"].items()],
         "stopTimeout": settings["stop_timeout_s"],
         "linuxParameters": {"capabilities": {"drop": ["ALL"]}},
         "healthCheck": {
@@ -169,7 +172,6 @@ def _settings(task: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str
         "arguments": list(container.get("command", ())),
         "port": ports[0] if ports else None,
         "environment": {each["name"]: each["value"] for each in container.get("environment", ())},
-        "secrets": {each["name"]: each["valueFrom"] for each in container.get("secrets", ())},
         "health_command": list(health.get("command", ())),
         "health_interval_s": health.get("interval"),
         "stop_timeout_s": container.get("stopTimeout"),

@@ -1,0 +1,113 @@
+"""The controller as a Lambda function that a timer calls, with no more rights than its file
+needs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import loadcore as lc
+from loadcore_aws.autoscaling.control.config import ADDRESS, Control, Metrics, Queue, parse
+from loadcore_aws.autoscaling.control.package import (
+    FUNCTION_TIMEOUT_S,
+    HANDLER,
+    lambda_package,
+    permissions,
+)
+from loadcore_aws.stack.design import logs
+from loadcore_aws.stack.design.identity import allow, document, trust
+from loadcore_aws.stack.kinds.logs import FUNCTION_FOLDER
+from loadcore_aws.stack.names import Owner
+from loadcore_aws.stack.resource import Ref, Resource
+
+if TYPE_CHECKING:
+    from loadcore_aws.stack.design.facts import Facts
+    from loadcore_aws.stack.spec import Stack
+
+RUNTIME = "python3.12"
+ARCHITECTURE = "arm64"
+"""the cheaper one; what is packed is Python alone"""
+MEMORY_MB = 256
+
+
+def resources(stack: Stack, facts: Facts) -> list[Resource]:
+    """Raises loadcore.PlanError for a controller's file that is wrong or that no function can carry
+    out."""
+    if stack.controller is None:
+        return []
+    name = Owner(stack.name, facts.region, facts.account).physical("controller")
+    control = parse(facts.controller, stack.controller.file)
+    if isinstance(control.figure, Metrics) and ADDRESS in control.figure.url:
+        raise lc.PlanError(
+            "controller.file",
+            "reads the instances' own addresses, which a function outside their network does not "
+            "reach; take a queue or cloudwatch figure",
+        )
+    policies = {"controller": document(_statements(stack, facts, control))}
+    timer = {
+        "every_minutes": stack.controller.every_minutes,
+        "function": Ref("function.controller", "arn"),
+        "enabled": True,
+        "allowed": True,
+    }
+    return [
+        logs.group("controller", FUNCTION_FOLDER + name, stack),
+        Resource(
+            "role", "controller", {"trust": trust("lambda.amazonaws.com"), "policies": policies}
+        ),
+        Resource("function", "controller", _function(facts), ("log_group.controller",)),
+        Resource("timer", "controller", timer, ("auto_scaling_group.main",)),
+    ]
+
+
+def _function(facts: Facts) -> dict[str, Any]:
+    """One at a time: a second one would act on what the first one has just changed."""
+    archive = lambda_package(facts.controller)
+    return {
+        "role": Ref("role.controller", "arn"),
+        "handler": HANDLER,
+        "runtime": RUNTIME,
+        "architecture": ARCHITECTURE,
+        "timeout_s": FUNCTION_TIMEOUT_S,
+        "memory_mb": MEMORY_MB,
+        "concurrency": 1,
+        "environment": {},
+        "code_sha256": base64.b64encode(hashlib.sha256(archive).digest()).decode(),
+        "code": base64.b64encode(archive).decode(),
+    }
+
+
+def _statements(stack: Stack, facts: Facts, control: Control) -> list[dict[str, Any]]:
+    """Of the actions that the file needs each on what it is for; those that only read and know no
+    resources ("Actions, resources, and condition keys", Service Authorization Reference) on all."""
+    scopes = _scopes(stack, facts, control)
+    by_scope: dict[str, list[str]] = {}
+    for action in permissions(control):
+        by_scope.setdefault(scopes.get(action, "*"), []).append(action)
+    statements = [
+        allow(f"Control{number}", tuple(actions), scope)
+        for number, (scope, actions) in enumerate(sorted(by_scope.items()), 1)
+    ]
+    write = ("logs:CreateLogStream", "logs:PutLogEvents")
+    return [*statements, allow("Log", write, Ref("log_group.controller", "streams"))]
+
+
+def _scopes(stack: Stack, facts: Facts, control: Control) -> dict[str, str]:
+    """Action → the ARN of what it is taken on."""
+    region = control.region or facts.region
+    here = f"{region}:{facts.account}"
+    group = control.group or Owner(control.stack, region, facts.account).physical("main")
+    groups = f"arn:{facts.partition}:autoscaling:{here}:autoScalingGroup:*"
+    scopes = dict.fromkeys(
+        ("autoscaling:SetDesiredCapacity", "autoscaling:CreateOrUpdateTags"),
+        f"{groups}:autoScalingGroupName/{group}",
+    )
+    if isinstance(control.figure, Queue):
+        queue = control.figure.queue.rpartition("/")[2]
+        for action in ("sqs:GetQueueAttributes", "sqs:GetQueueUrl"):
+            scopes[action] = f"arn:{facts.partition}:sqs:{here}:{queue}"
+    if control.lease is not None:
+        table = f"arn:{facts.partition}:dynamodb:{here}:table/{control.lease.table}"
+        scopes["dynamodb:PutItem"] = table
+    return scopes
