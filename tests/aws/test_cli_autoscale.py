@@ -235,5 +235,15 @@ class TestFaults:
         assert said.startswith("loadcore: no.toml: cannot be read")
         assert said.count("\n") == 1
 
+    def test_a_run_that_is_none(self, files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        Path("a.run").write_bytes(b"no run")
+        assert main(["autoscale", "simulate", "p.toml", "--load", "a.run"]) == 2
+        assert "a.run" in capsys.readouterr().err
+
+    def test_a_file_that_cannot_be_written(self, files: Path) -> None:
+        Path("o.csv").mkdir()
+        arguments = ["simulate", "p.toml", "--load", "t.csv", "--csv", "o.csv"]
+        assert main(["autoscale", *arguments]) == 4
+
     def test_a_strict_finding_is_3_of_the_program_too(self) -> None:
         assert main(["autoscale", "lint", STUCK, "--strict"]) == 3

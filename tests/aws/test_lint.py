@@ -151,6 +151,10 @@ class TestFights:
         assert "make 3 instances of 2" in finding.sentence
         assert codes(with_alarms(BUSY, replace(QUIET, threshold=40))) == []
 
+    def test_a_large_group_is_looked_at_in_places(self) -> None:
+        large = replace(with_alarms(BUSY, replace(QUIET, threshold=69)), group=Group(1, 10_000))
+        assert codes(large) == ["flapping"]
+
     def test_it_really_flaps(self) -> None:
         flapping = with_alarms(BUSY, replace(QUIET, threshold=50))
         assert simulate(flapping, SERVICE, constant(145, 7200), step_s=5).reversals > 5
@@ -158,8 +162,8 @@ class TestFights:
         assert simulate(mended, SERVICE, constant(145, 7200), step_s=5).reversals == 0
 
     def test_two_alarms_of_step_policies(self) -> None:
-        out = StepPolicy("out", (Step(2, 0),), warmup_s=120)
-        back = StepPolicy("in", (Step(-1, None, 0),), warmup_s=120)
+        out = StepPolicy("out", (Step(2, 0),), warmup_s=180)
+        back = StepPolicy("in", (Step(-1, None, 0),), warmup_s=180)
         steps = replace(SOUND, policy=(out, back))
         assert codes(steps) == []
         bad = replace(steps, alarm=(BUSY, replace(QUIET, threshold=72)))
@@ -177,10 +181,21 @@ class TestWaits:
         assert codes(replace(SOUND, policy=(OUT, replace(IN, cooldown_s=0)))) == []
 
     def test_a_warmup_shorter_than_the_rest_of_the_boot(self) -> None:
-        tracking = TargetTracking("t", 60, warmup_s=44)
+        tracking = TargetTracking("t", 60, warmup_s=164)
         scaling = replace(SOUND, policy=(tracking,), alarm=())
         assert codes(scaling) == ["warmup-shorter-than-boot"]
-        assert codes(replace(scaling, policy=(replace(tracking, warmup_s=45),))) == []
+        assert codes(replace(scaling, policy=(replace(tracking, warmup_s=165),))) == []
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_it_really_overshoots(self, seed: int) -> None:
+        """150 requests/s at 40 for each instance take four."""
+        service = ServiceModel(capacity_rps=200, base_ms=4)
+        tracking = TargetTracking("t", 2400, "requests_per_target", warmup_s=60)
+        scaling = Scaling(Group(min=2, max=10), (tracking,))
+        load = constant(150, 1200)
+        assert max(simulate(scaling, service, load, seed=seed).columns["desired"]) > 4
+        mended = replace(scaling, policy=(replace(tracking, warmup_s=165),))
+        assert max(simulate(mended, service, load, seed=seed).columns["desired"]) == 4
 
     def test_a_grace_shorter_than_the_rest_of_the_boot(self) -> None:
         slow = replace(SERVICE, boot_s=140)

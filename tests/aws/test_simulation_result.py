@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -70,6 +71,20 @@ class TestResult:
         page = simulate(ONE_EACH, SERVICE, constant(10, 120))._repr_html_()
         assert "<svg" in page
         assert "of which lost 0" in page
+
+    def test_without_matplotlib_the_page_has_the_chart_as_text(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        result = simulate(ONE_EACH, SERVICE, constant(10, 120))
+        monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+        assert "requests/s  " in result._repr_html_()
+        with pytest.raises(lc.MissingLibraryError, match="matplotlib is needed"):
+            result.plot()
+
+    def test_without_pandas_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        with pytest.raises(lc.MissingLibraryError, match=r"loadcore\[notebook\]"):
+            simulate(ONE_EACH, SERVICE, constant(10, 60)).to_pandas()
 
     @pytest.mark.parametrize("step_s", [0, 7, 61])
     def test_steps_fill_a_minute(self, step_s: float) -> None:

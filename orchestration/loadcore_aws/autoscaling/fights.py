@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 USES = [share / 100 for share in range(95, 0, -5)]
 """Shares of capacity at which a steady load is looked at, a loaded service first."""
 
+COUNTS_MAX = 50
+
 
 @dataclass(frozen=True)
 class Fight:
@@ -51,6 +53,12 @@ def find(
                 yield Fight("flapping", one.index, sentence)
 
 
+def _counts(low: int, high: int) -> range:
+    """Sizes of the group to look at; of a large one not each, since neighbours are alike."""
+    low = max(low, 1)
+    return range(low, high + 1, max(1, (high - low) // COUNTS_MAX))
+
+
 def _same_metric(out: Call, one: Call) -> str | None:
     """Of one metric the thresholds alone can tell: they hold for a value at or beside one."""
     a, b = out.alarm, one.alarm
@@ -72,7 +80,7 @@ def _same_metric(out: Call, one: Call) -> str | None:
 
 def _at_once(scaling: Scaling, out: Call, one: Call, service: ServiceModel) -> str | None:
     group = scaling.group
-    for count in range(max(group.min, 1), group.max + 1):
+    for count in _counts(group.min, group.max):
         for use in USES:
             rate_rps = use * count * service.capacity
             value = value_of(one.alarm, service, rate_rps, count)
@@ -88,7 +96,7 @@ def _at_once(scaling: Scaling, out: Call, one: Call, service: ServiceModel) -> s
 def _in_turn(scaling: Scaling, out: Call, one: Call, service: ServiceModel) -> str | None:
     """More instances under the same load lead to the state that takes them away again."""
     group = scaling.group
-    for count in range(max(group.min, 1), group.max):
+    for count in _counts(group.min, group.max - 1):
         for use in USES:
             rate_rps = use * count * service.capacity
             if not _calls(out, service, rate_rps, count):

@@ -42,6 +42,9 @@ Code: TypeAlias = Literal[
     "too-few-samples",
     "not-simulated",
 ]
+SHOWN_S = 2 * MINUTE_S
+"""When the newest minute that is over began after a change, at whatever second that came."""
+
 DOCS = "docs/autoscaling.md"
 
 
@@ -163,11 +166,12 @@ def _waits(setup: _Setup) -> Iterator[Finding]:
                     f"comes to {wait_s} s and an instance answers {boot_s:g} s after its launch: "
                     "more are launched before the first helps; set it to that at least",
                 )  # fmt: skip
-        elif warmup_s(policy, group) < unready_s:
+        elif warmup_s(policy, group) < unready_s + SHOWN_S:
             yield _finding(
                 "warmup-shorter-than-boot", "warning", (*where, "warmup_s"),
-                f"comes to {warmup_s(policy, group)} s and an instance answers {unready_s:g} s "
-                "after it is InService: it counts as help before it is; set it to that at least",
+                f"comes to {warmup_s(policy, group)} s; an instance answers {unready_s:g} s after "
+                f"it is InService, and up to {SHOWN_S} s later metrics show it: what it has not "
+                f"taken on yet is asked for again; set it to {unready_s + SHOWN_S:g} at least",
             )  # fmt: skip
     if group.health_check_grace_s < unready_s:
         yield _finding(

@@ -93,7 +93,7 @@ def simulate(
     plot_path: str | None,
     strict: bool,
 ) -> None:  # fmt: skip
-    """Show what the scaling of POLICY.toml, or of a STACK.toml, makes of a load.
+    """Show what a scaling setup makes of a load: POLICY.toml, or a STACK.toml.
 
     Nothing is asked of AWS. [service] of the file says what one instance can do. Findings of the
     lint go to stderr.
@@ -134,7 +134,7 @@ def simulate(
 def lint(
     ctx: click.Context, path: str, load_path: str | None, service_path: str | None, strict: bool
 ) -> None:
-    """Find the classic mistakes in the scaling of POLICY.toml, or of a STACK.toml.
+    """Find the classic mistakes in a POLICY.toml or STACK.toml.
 
     What depends on how fast the service is, and on how long it boots, is looked at only with a
     [service]. docs/autoscaling.md explains each finding by the code behind it.
