@@ -52,6 +52,7 @@ def gather(account: Account, stack: Stack) -> Facts:
         root_device=image.root_device if image else "",
         packages=packages,
         controller=controller,
+        now=account.time.date(),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from loadcore_aws.stack.design import network, package
+from loadcore_aws.stack.design import database, network, package
 from loadcore_aws.stack.names import RESOURCE, STACK, Owner, digest_of
 from loadcore_aws.stack.resource import Ref, Resource
 
@@ -53,7 +53,7 @@ def instance_plan(stack: Stack, facts: Facts) -> dict[str, Any]:
         "durability": stack.service.durability,
         "threads": stack.service.threads,
         "arguments": list(stack.service.arguments),
-        "environment": {**data_environment(stack), **stack.instances.environment},
+        "environment": {**database.environment(stack), **stack.instances.environment},
         "log_group": Ref("log_group.service"),
         "group": Owner(stack.name, facts.region, facts.account).physical("main"),
         "hook": "drain" if stack.group.drain_s else "",
@@ -61,17 +61,6 @@ def instance_plan(stack: Stack, facts: Facts) -> dict[str, Any]:
         "settle_s": min(SETTLE_S_MAX, drain_s - 1),
         "migration": stack.instances.migration,
     }
-
-
-def data_environment(stack: Stack) -> dict[str, Ref]:
-    """Where the stack's table and database are, for the service and its migration."""
-    told = {}
-    if stack.table is not None:
-        told["LOADCORE_TABLE"] = Ref("table.main")
-    if stack.database is not None:
-        for key in ("host", "port", "secret"):
-            told[f"LOADCORE_DATABASE_{key.upper()}"] = Ref("database.main", key)
-    return told
 
 
 def _machine(stack: Stack, facts: Facts) -> dict[str, Any]:

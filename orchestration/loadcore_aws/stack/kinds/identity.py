@@ -23,6 +23,12 @@ def _path(stack: str, region: str) -> str:
     return f"/loadcore/{region}/{stack}/"
 
 
+def _listed(account: Account, owner: Owner, operation: str, key: str) -> list[dict[str, Any]]:
+    path = _path(owner.stack, owner.region)
+    listed = account.pages("iam", operation, key, PathPrefix=path)
+    return [each for each in listed if each["Path"] == path]
+
+
 def _physical(account: Account, want: Want) -> str:
     return f"{want.physical}-{account.region}"
 
@@ -34,9 +40,7 @@ class Role(Kind):
     name = "role"
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
-        roles = account.pages(
-            "iam", "list_roles", "Roles", PathPrefix=_path(owner.stack, owner.region)
-        )
+        roles = _listed(account, owner, "list_roles", "Roles")
         return all_found(roles, lambda role: self._found(account, owner, role["RoleName"]))
 
     def _found(self, account: Account, owner: Owner, physical: str) -> Found | None:
@@ -109,12 +113,7 @@ class InstanceProfile(Kind):
     name = "instance_profile"
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
-        profiles = account.pages(
-            "iam",
-            "list_instance_profiles",
-            "InstanceProfiles",
-            PathPrefix=_path(owner.stack, owner.region),
-        )
+        profiles = _listed(account, owner, "list_instance_profiles", "InstanceProfiles")
         return all_found(
             profiles, lambda profile: self._found(account, owner, profile["InstanceProfileName"])
         )

@@ -65,7 +65,9 @@ class LaunchTemplate(Kind):
         version = found.attributes["version"]
         if changed - {"tags", "default_is_latest"}:
             made = ec2.create_launch_template_version(
-                LaunchTemplateId=found.id, ClientToken=want.token, LaunchTemplateData=_data(want)
+                LaunchTemplateId=found.id,
+                ClientToken=f"{want.token}-version",
+                LaunchTemplateData=_data(want),
             )
             version = str(made["LaunchTemplateVersion"]["VersionNumber"])
         if changed - {"tags"}:
@@ -98,7 +100,9 @@ def _settings(data: dict[str, Any]) -> dict[str, Any]:
     """Of a version; what these settings have no words for becomes one that differs."""
     metadata = data.get("MetadataOptions", {})
     tags = {
-        each["ResourceType"]: tag_dict(each["Tags"]) for each in data.get("TagSpecifications", ())
+        each["ResourceType"]: tag_dict(each["Tags"])
+        for each in data.get("TagSpecifications", ())
+        if each["ResourceType"] != "launch-template"  # its own, which are no instance's
     }
     same_tags = tags.keys() == {"instance", "volume"} and tags["instance"] == tags["volume"]
     return {
