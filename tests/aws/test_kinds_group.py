@@ -21,13 +21,16 @@ from loadcore_aws.autoscaling.spec import (
     StepPolicy,
     TargetTracking,
 )
-from loadcore_aws.stack import converge
+from loadcore_aws.stack import converge, design
+from loadcore_aws.stack.design.facts import File
 from loadcore_aws.stack.design.scaling import TOPIC
 from loadcore_aws.stack.find import kind_of
+from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.spec import (
     Balancer,
     Containers,
+    Database,
     Health,
     Instances,
     Mixed,
@@ -35,6 +38,7 @@ from loadcore_aws.stack.spec import (
     Package,
     Service,
     Stack,
+    Table,
     Topic,
 )
 
@@ -496,6 +500,33 @@ def test_the_designs_refer_to_nothing_unknown(world: World) -> None:
     }  # fmt: skip
 
 
+CONTAINERS = Stack(
+    "demo",
+    "eu-central-1",
+    containers=Containers(),
+    policy=(StepPolicy("more", (Step(1, 0),)),),
+    alarm=(Alarm("busy", "cpu", 70, actions=("more",)),),
+)
+
+
+@pytest.mark.parametrize(
+    "stack",
+    [
+        FULL,
+        replace(FULL, network=Network("own", nat=True), table=Table(), database=Database()),
+        CONTAINERS,
+    ],
+    ids=["default network", "own network", "containers"],
+)
+def test_the_whole_design_refers_to_what_is_in_it(world: World, stack: Stack) -> None:
+    wheel = File("a.whl", "a.whl", "0" * 64, 1)
+    facts = replace(world.facts, image="ami-1", root_device="/dev/xvda", packages=(wheel,))
+    resources = design.resources(stack, facts)
+    assert len({each.address for each in resources}) == len(resources)
+    assert unresolved(resources) == set()
+    assert {each.kind for each in resources} <= BY_NAME.keys()
+
+
 def test_a_schedule_that_is_over_is_not_asked_for(world: World) -> None:
     past = Schedule("launch", at="2026-03-01T12:59:59+01:00", desired=4)
     coming = Schedule("party", at="2026-03-01T13:00:01+01:00", desired=4)
@@ -506,12 +537,7 @@ def test_a_schedule_that_is_over_is_not_asked_for(world: World) -> None:
 
 
 def test_containers_have_a_target_group_of_addresses_and_alarms_of_their_own(world: World) -> None:
-    stack = Stack(
-        "demo", "eu-central-1", containers=Containers(),
-        policy=(StepPolicy("more", (Step(1, 0),)),),
-        alarm=(Alarm("busy", "cpu", 70, actions=("more",)),),
-    )  # fmt: skip
-    by_address = {each.address: each for each in world.resources(stack)}
+    by_address = {each.address: each for each in world.resources(CONTAINERS)}
     assert by_address.keys() == {
         "load_balancer.main", "target_group.main", "listener.main", "alarm.busy",
     }  # fmt: skip
