@@ -95,8 +95,9 @@ def test_all_is_made_as_designed_and_nothing_is_left(published: World, aws: Fron
     outcome = world.destroy()
     assert outcome.complete, [str(error) for _, error in outcome.failed]
     assert aws.inventory() == {}
-    families = world.client("ecs").list_task_definition_families(status="ACTIVE")["families"]
-    assert families == []
+    for status in ("ACTIVE", "INACTIVE"):
+        listed = world.client("ecs").list_task_definitions(status=status)
+        assert listed["taskDefinitionArns"] == []
 
 
 def test_tasks_are_run_with_no_more_than_they_need(published: World) -> None:
