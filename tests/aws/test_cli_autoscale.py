@@ -14,6 +14,7 @@ import loadcore as lc
 from loadcore.cli import main
 from loadcore_aws.autoscaling import of_run, read_policy, read_trace
 from loadcore_aws.cli.autoscale import autoscale
+from loadcore_aws.stack.prices import rate
 
 if TYPE_CHECKING:
     from click.testing import Result
@@ -144,6 +145,32 @@ class TestSimulate:
         assert policy.service.price_per_hour == pytest.approx(0.024)
         result = call("simulate", "stack.toml", "--service", "p.toml", "--load", "t.csv")
         assert "at 0.024 an hour" in result.stdout
+
+    @pytest.mark.parametrize(
+        ("table", "price"),
+        [
+            ('[instances.mixed]\ntypes = ["t3.small", "t3.medium"]\n', 0.048),
+            ('[instances.mixed]\ntypes = ["t3.small", "zz.small"]\n', None),
+        ],
+    )
+    def test_the_price_of_a_stack(self, files: Path, table: str, price: float | None) -> None:
+        Path("stack.toml").write_text(STACK + table)
+        service = read_policy("stack.toml", service_from="p.toml").service
+        assert service
+        assert service.price_per_hour == (price and pytest.approx(price))
+
+    def test_the_price_of_a_task(self, files: Path) -> None:
+        """A quarter of a processor and half a GB, at what the table says for Frankfurt."""
+        text = STACK.replace('[package]\nfile = "loadcore.whl"', "[containers]").replace(
+            '[instances]\ntype = "t3.small"', ""
+        )
+        Path("stack.toml").write_text(text)
+        service = read_policy("stack.toml", service_from="p.toml").service
+        assert service
+        cpu, memory = (rate(f"fargate_{part}_hour", "eu-central-1") for part in ("vcpu", "gb"))
+        assert cpu
+        assert memory
+        assert service.price_per_hour == pytest.approx(cpu / 4 + memory / 2)
 
     def test_scheduled_actions(self, files: Path) -> None:
         text = POLICY + '\n[[schedule]]\nname = "up"\nat = "2026-01-05T08:05:00Z"\nmin = 3\n'

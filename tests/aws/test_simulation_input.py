@@ -88,6 +88,24 @@ class TestTrace:
         assert [time_s for time_s, _ in trace.points] == [0, 20, 80, 90, 120]
         assert [rate for _, rate in trace.points] == pytest.approx([0, 49.9, 49.9, 0, 0])
 
+    @pytest.mark.parametrize(
+        ("load", "setting"),
+        [
+            (Load(0, 1, 1, hold_s=1), "users"),
+            (Load(1, 0, 1, hold_s=1), "spawn_per_s"),
+            (Load(1, 1, math.inf, hold_s=1), "requests_per_s_per_user"),
+            (Load(1, 1, 1, hold_s=-1), "hold_s"),
+        ],
+    )
+    def test_users_that_cannot_be(self, load: Load, setting: str) -> None:
+        with pytest.raises(lc.PlanError, match=f"load: {setting}"):
+            generated(load)
+
+    @pytest.mark.parametrize("end_s", [math.inf, math.nan])
+    def test_time_ends(self, end_s: float) -> None:
+        with pytest.raises(lc.PlanError, match="trace: "):
+            Trace(((0, 1), (end_s, 1)))
+
     def test_csv_in_any_order_of_columns(self) -> None:
         trace = parse_csv("rate_rps,host,time_s\n5,a,0\n7,b,60\n")
         assert trace.points == ((0, 5), (60, 7))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loadcore_aws._faults import Fault
+    from loadcore_aws.stack.spec import Stack
 
 GROUP = Group()
 CURVE_COLUMNS = ("rate_rps", "p50_ms")
@@ -67,17 +68,36 @@ def read(path: str | Path, *, service_from: str | Path | None = None) -> PolicyF
         service = replace(
             service,
             deregistration_delay_s=float(stack.balancer.deregistration_delay_s),
-            instance_type=stack.instances.type,
+            instance_type="" if stack.containers else stack.instances.type,
             region=stack.region,
+            price_per_hour=_price_of(stack)
+            if service.price_per_hour is None
+            else service.price_per_hour,
         )
     return PolicyFile(
         stack.group,
         stack.policy,
         stack.alarm,
         stack.schedule,
-        service=_priced(service),
+        service=service,
         load=other.load,
     )
+
+
+def _price_of(stack: Stack) -> float | None:
+    """What one more costs in an hour: an instance, the dearest of several types, or a task. None
+    where the price table lacks it."""
+    from loadcore_aws.stack.prices import instance_price_per_hour, rate
+
+    if stack.containers is not None:
+        cpu, memory = (rate(f"fargate_{part}_hour", stack.region) for part in ("vcpu", "gb"))
+        if cpu is None or memory is None:
+            return None
+        return (cpu * stack.containers.cpu + memory * stack.containers.memory_mb) / 1024
+    types = stack.instances.mixed.types if stack.instances.mixed else (stack.instances.type,)
+    prices = [instance_price_per_hour(one, stack.region) for one in types]
+    known = [price for price in prices if price is not None]
+    return max(known) if len(known) == len(prices) else None
 
 
 def _priced(service: ServiceModel | None) -> ServiceModel | None:

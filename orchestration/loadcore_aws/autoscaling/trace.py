@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import loadcore as lc
+from loadcore_aws import _toml
 from loadcore_aws._faults import Fault, SpecError
 
 if TYPE_CHECKING:
@@ -102,7 +103,11 @@ def constant(rate_rps: float, duration_s: float) -> Trace:
 
 
 def generated(load: Load) -> Trace:
-    """Users come and go one after another, which is a straight line from here."""
+    """Users come and go one after another, which is a straight line from here.
+
+    Raises SpecError.
+    """
+    _toml.check(load, "load")
     full_rps = load.users * load.requests_per_s_per_user
     times = [0.0, load.users / load.spawn_per_s, load.hold_s, load.ramp_down_s, load.idle_s]
     rates = [0.0, full_rps, full_rps, 0.0, 0.0]
@@ -121,10 +126,10 @@ def of_run(run: lc.Run, source: str = "run") -> Trace:
     columns = (timeline["start_s"], timeline["length_s"], timeline["scheduled"])
     for start_s, length_s, scheduled in zip(*columns, strict=True):
         if length_s > 0:
+            # The end of the interval before, if that was rounded up.
+            begin_s = max(start_s, points[-1][0] if points else 0.0)
             rate = scheduled / length_s
-            points += [(start_s, rate), (start_s + length_s, rate)]
-    if points and points[0][0] > 0:
-        points.insert(0, (0.0, points[0][1]))
+            points += [(begin_s, rate), (max(start_s + length_s, begin_s), rate)]
     return Trace(tuple(points), source)
 
 
@@ -186,13 +191,15 @@ def numbers(
 
 def _point_faults(points: Sequence[tuple[float, float]]) -> Iterator[Fault]:
     """`where` ends in the point's number, for _at_line."""
-    if not points or points[-1][0] <= 0:
+    if not points or not points[-1][0] > 0:
         yield Fault((), "holds no time; give two rows or more, the last of them above 0 s")
         return
     if points[0][0] != 0:
         yield Fault(("time_s", 0), f"is {points[0][0]:g} in the first row; begin with 0")
     for index, (time_s, rate) in enumerate(points):
-        if index and time_s < points[index - 1][0]:
+        if not math.isfinite(time_s):
+            yield Fault(("time_s", index), f"is {time_s}; give seconds")
+        elif index and time_s < points[index - 1][0]:
             yield Fault(("time_s", index), f"is {time_s:g}, before the row above; sort by time")
         if not 0 <= rate < math.inf:
             yield Fault(("rate_rps", index), f"is {rate:g}; a rate is 0 or more")
