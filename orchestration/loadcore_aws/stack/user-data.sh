@@ -143,16 +143,17 @@ install_package() {
   local wanted folder wheel
   wanted="$PACKAGE_KEY $PACKAGE_SHA256 ${WHEELS[*]}"
   if [ "$(cat "$STATE_DIR/package" 2>/dev/null)" = "$wanted" ]; then return; fi
-  rm -f "$STATE_DIR/package"
-  folder=$(mktemp -d)
+  folder=$(mktemp -d) || die "there is no room for a temporary folder"
+  # shellcheck disable=SC2064 # the name as it is now
+  trap "rm -rf '$folder'" EXIT
   retry "reading the credentials of the instance's role" read_credentials
   fetch "$PACKAGE_KEY" "$PACKAGE_SHA256" "$folder"
   for wheel in "${WHEELS[@]}"; do fetch "${wheel%% *}" "${wheel##* }" "$folder"; done
+  rm -f "$STATE_DIR/package"
   case $PACKAGE_FILE in
     *.whl) retry "installing $PACKAGE_FILE" install_wheel "$folder" ;;
     *.rpm) retry "installing $PACKAGE_FILE" install_rpm "$folder" ;;
   esac
-  rm -rf "$folder"
   "$HOME_DIR/bin/python" -c 'import loadcore, loadcore_aws' ||
     die "$PACKAGE_FILE does not run here, see above; build it on this image's system or an older one"
   echo "$wanted" >"$STATE_DIR/package"
