@@ -228,7 +228,7 @@ class _Image:
         if not images or images[0].get("State", "available") != "available":
             raise self._no_such(account)
         self._image = images[0]
-        self.root_device = str(self._image.get("RootDeviceName") or "/dev/xvda")
+        self.root_device = str(self._image.get("RootDeviceName", ""))
 
     def _resolve(self, account: Account) -> str:
         if not self._asked_for.startswith(SSM):
@@ -258,6 +258,9 @@ class _Image:
     def check(self, account: Account, stack: Stack, packages: tuple[File, ...]) -> None:
         """Against disk, types and packages: what does not fit would fail only after minutes."""
         machine = str(self._image.get("Architecture", ""))
+        if not self.root_device:
+            sentence = f"{self.id} has no root volume in EBS; give an image that has"
+            raise lc.PlanError("instances.image", sentence)
         for mapping in self._image.get("BlockDeviceMappings", ()):
             size_gb = mapping.get("Ebs", {}).get("VolumeSize", 0)
             if mapping.get("DeviceName") == self.root_device and size_gb > stack.instances.disk_gb:
