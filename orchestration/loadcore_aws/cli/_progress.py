@@ -63,7 +63,9 @@ class Progress:
                 self._running[event.address] = (begin, event.detail)
         if not under_way:
             took = f" ({event.seconds:.0f} s)" if event.seconds >= 1 else ""
-            self._say(SIGNS[event.phase], event.address, f"{event.detail}{took}")
+            # Why it failed is told at the end, on stderr.
+            detail = "failed" if event.phase == "failed" else event.detail
+            self._say(SIGNS[event.phase], event.address, f"{detail}{took}")
         elif self._live is None and (known is None or known[1] != event.detail):
             self._say(" ", event.address, event.detail or "begins")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import click
 from rich.markup import escape
@@ -23,6 +25,7 @@ from loadcore_aws.cli._options import (
 from loadcore_aws.stack import find
 from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.logs_follow import LogReader
+from loadcore_aws.stack.publish import publish
 from loadcore_aws.stack.status import url_of
 from loadcore_aws.stack.stress import stress
 from loadcore_aws.stack.validate import Check, Client, reach, validate
@@ -162,13 +165,23 @@ def logs_command(
 
 @click.command(name="publish")
 @stack_file
-def publish_command(path: str, profile: str | None, endpoint_url: str | None) -> None:
-    """Build the service's container image and push it to the stack's repository."""
-    from loadcore_aws.stack import publish
+@click.option("--source", metavar="FOLDER", default=".", show_default=True,
+              help="A checkout of loadcore.")  # fmt: skip
+def publish_command(path: str, profile: str | None, endpoint_url: str | None, source: str) -> None:
+    """Build the service's container image and push it to the stack's repository.
 
+    Drives docker or podman. The next apply lets the service run it.
+    """
     opened = open_stack(path, profile, endpoint_url)
     with aws_errors("publishing"):
-        publish.publish(opened.stack, opened.account)
+        published = publish(
+            opened.stack,
+            opened.account,
+            source=Path(source),
+            on_step=lambda step: show([escape(step)]),
+        )
+    show([f"{escape(published.image)} is {published.digest}",
+          f"next: loadcore stack apply {shlex.quote(path)}"])  # fmt: skip
 
 
 COMMANDS = (validate_command, stress_command, logs_command, publish_command)

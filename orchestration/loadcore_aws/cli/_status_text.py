@@ -47,7 +47,7 @@ def status_lines(status: Status) -> Iterator[str]:
         ((each.began, each.status, each.description) for each in status.activities),
     )
     yield from _part(
-        "resources", ((each.address, each.id, each.state) for each in status.resources)
+        "resources", ((each.address, each.state, each.id) for each in status.resources)
     )
 
 

@@ -1,0 +1,421 @@
+"""`loadcore stack` on moto's server: what it prints, asks and returns."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from command import Terminal, loadcore
+
+import loadcore as lc
+from loadcore.cli import main
+from loadcore_aws.cli import _options
+from loadcore_aws.cli import stack as stack_cli
+from loadcore_aws.stack.account import Account, Time
+from loadcore_aws.stack.names import tag_list
+
+if TYPE_CHECKING:
+    from aws_front.front import Front
+
+SMALL = """
+name = "likes"
+region = "eu-central-1"
+
+[package]
+file = "loadcore-0.1.0-cp312-cp312-linux_x86_64.whl"
+
+[instances]
+type = "t3.small"
+disk_gb = 16
+
+[group]
+min = 2
+max = 4
+
+[[policy]]
+kind = "simple"
+name = "out"
+adjust = 1
+
+[[alarm]]
+name = "busy"
+metric = "cpu"
+threshold = 60.0
+actions = ["out"]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    (tmp_path / "loadcore-0.1.0-cp312-cp312-linux_x86_64.whl").write_bytes(b"a wheel")
+    path = tmp_path / "STACK.toml"
+    path.write_text(SMALL)
+    return path
+
+
+@dataclass
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+class Slept:
+    """A clock that goes on, and is put forward instead of being slept by."""
+
+    def __init__(self) -> None:
+        self._slept_s = 0.0
+
+    def now(self) -> float:
+        return self._slept_s + time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        self._slept_s += seconds
+
+
+class Command:
+    """`loadcore stack` in this process, with time that passes when it is slept."""
+
+    def __init__(self, aws: Front, capsys: pytest.CaptureFixture[str]) -> None:
+        self._url = aws.url
+        self._capsys = capsys
+
+    def __call__(self, verb: str, *arguments: str | Path) -> Said:
+        self._capsys.readouterr()
+        code = main(["stack", verb, *map(str, arguments), "--endpoint-url", self._url])
+        captured = self._capsys.readouterr()
+        return Said(code, captured.out, captured.err)
+
+
+@pytest.fixture
+def stack(
+    aws: Front, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Command:
+    def account_of(region: str, profile: str | None, endpoint_url: str | None) -> Account:
+        clock = Slept()
+        here = Time(now=clock.now, sleep=clock.sleep)
+        return Account(region, profile=profile, endpoint_url=endpoint_url, time=here)
+
+    monkeypatch.setattr(_options, "account_of", account_of)
+    monkeypatch.setattr(stack_cli, "account_of", account_of)
+    return Command(aws, capsys)
+
+
+def words(text: str) -> str:
+    return " ".join(text.split())
+
+
+# --- a life
+
+
+def test_a_life_on_the_command_line(stack: Command, aws: Front, file: Path) -> None:
+    planned = stack("plan", file)
+    assert planned.code == 0
+    assert "  + auto_scaling_group.main" in planned.out
+    assert "prices of eu-central-1 as of" in planned.out
+    assert aws.inventory() == {}
+
+    applied = stack("apply", file, "--yes", "--expires-in", "4h")
+    assert (applied.code, applied.err) == (0, "")
+    assert "✓ auto_scaling_group.main: created" in applied.out
+    assert "The stack stands: http://likes-main" in applied.out
+
+    again = stack("apply", file)
+    assert again.code == 0, "with nothing to change nothing is asked"
+    assert "to keep as they are" in again.out
+
+    seen = stack("status", file)
+    assert seen.code == 0
+    assert "size: 2 in service of 2 desired, 2 to 4" in seen.out
+    check_status(json.loads(stack("status", file, "--json").out))
+
+    gone = stack("destroy", file, "--yes")
+    assert (gone.code, gone.err) == (0, "")
+    assert gone.out.endswith("What is left: nothing.\n")
+    assert aws.inventory() == {}
+    assert "has nothing in eu-central-1" in stack("destroy", file, "--yes").out
+
+
+def check_status(told: dict[str, Any]) -> None:
+    assert told["schema"] == "loadcore.stack.status/1"
+    assert told["size"] == {"min": 2, "desired": 2, "max": 4, "running": 2}
+    assert len(told["instances"]) == 2
+    assert {each["lifecycle"] for each in told["instances"]} == {"InService"}
+    assert {each["state"] for each in told["targets"]} == {"healthy"}
+    assert [each["name"] for each in told["alarms"]] == ["likes-busy"]
+    assert len(told["activities"]) >= 1
+    assert told["url"].startswith("http://likes-main")
+    end = datetime.strptime(told["expires"], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+    assert timedelta(hours=3.9) < end - datetime.now(timezone.utc) <= timedelta(hours=4)
+
+
+def test_a_change_shows_its_reason(stack: Command, file: Path) -> None:
+    assert stack("apply", file, "--yes").code == 0
+    file.write_text(
+        SMALL.replace("max = 4", "max = 6")
+        .replace("threshold = 60.0", "threshold = 70.0")
+        .replace("[group]", "[logs]\nretention_days = 30\n\n[group]")
+    )
+    planned = stack("plan", file)
+    said = words(planned.out)
+    assert "~ auto_scaling_group.main max: 4 → 6" in said
+    assert "~ alarm.busy threshold: 60.0 → 70.0" in said
+    assert "retention_days: 14 → 30" in said
+    assert "3 to change" in said
+    assert "4 (max)" not in said
+    told = json.loads(stack("plan", file, "--json").out)
+    change = next(each for each in told["changes"] if each["address"] == "alarm.busy")
+    assert change["action"] == "update"
+    assert change["reasons"] == [{"setting": "threshold", "had": 60.0, "wanted": 70.0}]
+    assert told["counts"]["update"] == 3
+    assert told["cost"]["sizes"] == {"min": 2, "desired": 2, "max": 6}
+
+    file.write_text(SMALL[: SMALL.index("[[policy]]")])
+    said = words(stack("plan", file).out)
+    assert "- alarm.busy - scaling_policy.out" in said
+    assert "2 to remove" in said
+
+
+def test_status_of_nothing(stack: Command, file: Path) -> None:
+    said = stack("status", file)
+    assert said.code == 0
+    assert "URL: none yet" in said.out
+
+
+# --- failure and interruption
+
+
+def test_a_failure_is_one_sentence_and_the_command_goes_on_later(
+    stack: Command, aws: Front, file: Path
+) -> None:
+    aws.inject("denied", "elbv2", "CreateLoadBalancer")
+    said = stack("apply", file, "--yes")
+    assert said.code == 4
+    lines = said.err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith("loadcore: load_balancer.main: not allowed for these credentials")
+    assert "1 failed" in lines[1]
+    assert f"loadcore stack apply {file} goes on from there" in lines[1]
+    assert "✗ load_balancer.main: failed" in said.out
+    assert "· listener.main: needs load_balancer.main" in said.out
+    aws.clear_faults()
+    assert stack("apply", file, "--yes").code == 0
+    assert stack("destroy", file, "--yes").code == 0
+
+
+# --- sweep
+
+
+def leave(aws: Front, stack: str, expires: str) -> None:
+    """What is left of a stack whose file is lost: one tagged network."""
+    tags = {"loadcore:stack": stack, "loadcore:resource": "vpc.main", "loadcore:expires": expires}
+    Account("eu-central-1", endpoint_url=aws.url).client("ec2").create_vpc(
+        CidrBlock="10.0.0.0/16",
+        TagSpecifications=[{"ResourceType": "vpc", "Tags": tag_list(tags)}],
+    )
+
+
+def test_sweep_removes_what_has_outlived_its_end(stack: Command, aws: Front, file: Path) -> None:
+    leave(aws, "gone", "2020-01-01T00:00:00Z")
+    leave(aws, "kept", "2999-01-01T00:00:00Z")
+    before = aws.inventory()["ec2.vpc"]
+    refused = stack("sweep", "--region", "eu-central-1")
+    assert refused.code == 2
+    assert "gone until 2020-01-01T00:00:00Z, which is over" in words(refused.out)
+    assert "there is no terminal to ask on whether to remove gone" in refused.err
+    assert aws.inventory()["ec2.vpc"] == before
+    swept = stack("sweep", file, "--yes")
+    assert (swept.code, swept.err) == (0, "")
+    assert "What is left of gone: nothing." in swept.out
+    assert len(aws.inventory()["ec2.vpc"]) == len(before) - 1
+    again = stack("sweep", "--region", "eu-central-1")
+    assert again.code == 0
+    assert "No stack in eu-central-1 has outlived its end." in again.out
+    assert "kept until 2999" in again.out
+
+
+def test_sweep_wants_to_know_where(stack: Command, file: Path) -> None:
+    for arguments in ((), (file, "--region", "eu-central-1")):
+        said = stack("sweep", *arguments)
+        assert said.code == 2
+        assert "give either STACK.toml or --region" in said.err
+
+
+# --- the running service
+
+
+def test_validate_and_stress_want_a_balancer(stack: Command, file: Path) -> None:
+    for verb in ("validate", "stress"):
+        said = stack(verb, file)
+        assert said.code == 4
+        assert "has no balancer yet" in said.err
+
+
+def test_validate_prints_a_table_and_stress_a_run(stack: Command, file: Path) -> None:
+    with lc.serve(port=0) as service:
+        said = stack("validate", file, "--url", service.url, "--instances", "1")
+        told = json.loads(stack("validate", file, "--url", service.url, "--json").out)
+        run = stack("stress", file, "--url", service.url, "-d", "1s", "-r", "50", "--json")
+    assert said.code == 0
+    assert said.out.count("pass  ") == 12
+    assert told["passed"]
+    assert run.code == 0
+    assert json.loads(run.out)["requests"]["scheduled"] == 50
+
+
+def test_validate_fails_with_3_and_4(stack: Command, file: Path) -> None:
+    with lc.serve(port=0) as service:
+        url = service.url
+        assert stack("validate", file, "--url", f"{url}/elsewhere").code == 0
+    said = stack("validate", file, "--url", url, "--wait", "1s")
+    assert said.code == 4
+    assert "does not answer" in said.err
+
+
+def test_logs_want_a_log_group(stack: Command, file: Path) -> None:
+    said = stack("logs", file)
+    assert said.code == 4
+    assert "run loadcore stack apply first" in words(said.err)
+
+
+def test_publish_wants_containers(stack: Command, file: Path) -> None:
+    said = stack("publish", file)
+    assert said.code == 2
+    assert "containers" in said.err
+
+
+# --- bad input
+
+
+@pytest.mark.parametrize(
+    ("change", "sentences"),
+    [
+        (('region = "eu-central-1"\n', ""), ["region is missing"]),
+        (
+            ("min = 2", "min = 5"),
+            ["line 14: group.max is 4, below min, 5"],
+        ),
+        (
+            ('"t3.small"\ndisk_gb = 16', '"t3.small"\ndisk_gb = 1\ntipe = "x"'),
+            [
+                "line 10: instances.disk_gb must be 2 or more",
+                "line 11: instances.tipe is not known",
+            ],
+        ),
+        (
+            ('region = "eu-central-1"', 'region = "eu-central-1"\naccount = "999999999999"'),
+            ["account: the credentials are of account 123456789012, and the file is for 9"],
+        ),
+        (("loadcore-0.1.0-cp312", "loadcore-0.2.0-cp312"), ["package.file: ", "does not exist"]),
+    ],
+)
+def test_what_is_wrong_with_the_file_is_said_at_once(
+    stack: Command, aws: Front, file: Path, change: tuple[str, str], sentences: list[str]
+) -> None:
+    file.write_text(SMALL.replace(*change))
+    said = stack("apply", file, "--yes")
+    assert said.code == 2
+    assert len(said.err.splitlines()) == 1
+    for sentence in sentences:
+        assert sentence in said.err
+    assert aws.inventory() == {}
+
+
+def test_a_file_that_is_not_there(stack: Command) -> None:
+    said = stack("plan", "nowhere.toml")
+    assert said.code == 2
+    assert "nowhere.toml: cannot be read" in said.err
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply", "destroy", "status", "logs", "validate"])
+def test_without_credentials_nothing_is_asked(
+    stack: Command, file: Path, verb: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    said = stack(verb, file)
+    assert said.code == 4
+    assert "no AWS credentials were found; run aws configure" in words(said.err)
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("ExpiredToken", "the AWS credentials have expired; sign in again"),
+        ("InvalidClientTokenId", "AWS does not know these credentials"),
+    ],
+)
+def test_credentials_that_do_not_do(
+    stack: Command, aws: Front, file: Path, code: str, sentence: str
+) -> None:
+    aws.inject("error", "sts", "GetCallerIdentity", code=code, message=code, status=403)
+    for verb in ("plan", "apply", "destroy", "status"):
+        said = stack(verb, file)
+        assert said.code == 4
+        assert sentence in said.err
+        assert len(said.err.splitlines()) == 1
+
+
+def test_a_profile_that_does_not_exist(stack: Command, file: Path) -> None:
+    said = stack("plan", file, "--profile", "holiday")
+    assert said.code == 2
+    assert "holiday" in said.err
+
+
+@pytest.mark.parametrize("text", ["4", "h", "4h5", "-1h", "0s", "4 h"])
+def test_what_is_no_duration(stack: Command, file: Path, text: str) -> None:
+    said = stack("apply", file, f"--expires-in={text}")
+    assert said.code == 2
+    assert "write it like 90s, 10m, 4h or 1h30m" in said.err
+
+
+# --- as a process, with and without a terminal
+
+
+def test_without_a_terminal_and_without_yes_nothing_is_changed(aws: Front, file: Path) -> None:
+    done = loadcore("stack", "apply", str(file), "--endpoint-url", aws.url, stdin=-3)
+    assert done.returncode == 2
+    assert "there is no terminal to ask on" in done.stderr
+    assert "add --yes" in done.stderr
+    assert "to create" in done.stdout
+    assert aws.inventory() == {}
+
+
+def asked(aws: Front, file: Path, *answers: bytes, verb: str = "apply") -> Any:
+    with Terminal("stack", verb, str(file), "--endpoint-url", aws.url) as terminal:
+        terminal.read_until("Are you sure?")
+        for answer in answers:
+            terminal.press(answer)
+        return terminal.exit_code(), terminal.output
+
+
+@pytest.mark.parametrize("answer", [b"y\n", b"\x04", b"\x03"])
+def test_only_yes_goes_on(aws: Front, file: Path, answer: bytes) -> None:
+    code, output = asked(aws, file, answer)
+    assert code == 130
+    assert "Nothing was changed." in output
+    assert aws.inventory() == {}
+
+
+def test_yes_goes_on_and_ctrl_c_stops_in_order(aws: Front, file: Path) -> None:
+    """The group's instances never come to health, so that apply waits for them until it is told to
+    stop; the same command goes on, and destroy leaves nothing."""
+    aws.inject("throttle", "autoscaling", "CreateAutoScalingGroup")
+    with Terminal("stack", "apply", str(file), "--endpoint-url", aws.url) as terminal:
+        terminal.read_until("Are you sure?")
+        terminal.press(b"yes\n")
+        terminal.read_until("launch_template.instances: created", timeout_s=40)
+        terminal.read_until("auto_scaling_group.main")
+        terminal.press(b"\x03")
+        terminal.read_until("Stopping: nothing new begins")
+        assert terminal.exit_code() == 130
+        assert "goes on from there" in words(terminal.output)
+    aws.clear_faults()
+    done = loadcore("stack", "destroy", str(file), "--yes", "--endpoint-url", aws.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert aws.inventory() == {}
