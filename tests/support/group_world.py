@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -106,8 +107,7 @@ class World:
         template = self.known["launch_template.instances"]
         answer = self.client("ec2").create_launch_template_version(
             LaunchTemplateId=template.id,
-            LaunchTemplateData=TEMPLATE,
-            VersionDescription=text,
+            LaunchTemplateData={**TEMPLATE, "UserData": b64encode(text.encode()).decode()},
         )
         version = str(answer["LaunchTemplateVersion"]["VersionNumber"])
         self.client("ec2").modify_launch_template(

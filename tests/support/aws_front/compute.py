@@ -13,17 +13,24 @@ from xml.etree import ElementTree
 from aws_front.answers import Answer, ec2_answer, error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from aws_front.actions import Request
     from aws_front.front import Moto
 
+_USER_DATA = "LaunchTemplateData.UserData"
 _SNAPSHOT_TAG = re.compile(r"TagSpecification\.(\d+)\.Tag\.(\d+)\.(Key|Value)")
 
 
 def once_per_token(request: Request, moto: Moto) -> Answer:
     """The same token again is the same call again: the first answer, nothing made."""
+    return _once(request, moto, moto.forward)
+
+
+def _once(request: Request, moto: Moto, make: Callable[[Request], Answer]) -> Answer:
     token = request.text("ClientToken")
     if not token:
-        return moto.forward(request)
+        return make(request)
     with moto.lock:
         key = (request.region, request.action, token)
         if key in moto.state.tokens:
@@ -32,10 +39,30 @@ def once_per_token(request: Request, moto: Moto) -> Answer:
                 return answer
             message = "The request uses the same client token as a previous, but non-identical "
             return error(request, "IdempotentParameterMismatch", message + "request.")
-        answer = moto.forward(request)
+        answer = make(request)
         if answer.good:
             moto.state.tokens[key] = (request.parameters, answer)
         return answer
+
+
+def create_template_version(request: Request, moto: Moto) -> Answer:
+    """The user data stays here: no instance gets it, but all instances start."""
+
+    def make(asked: Request) -> Answer:
+        left_out = ("Action", "Version", _USER_DATA)
+        form = {key: value for key, value in asked.parameters.items() if key not in left_out}
+        answer = moto.forward(asked.with_form(asked.action, form))
+        if answer.good and _USER_DATA in asked.parameters:
+            made = ElementTree.fromstring(answer.body)
+            key = (
+                made.findtext(".//{*}launchTemplateId", ""),
+                made.findtext(".//{*}versionNumber", ""),
+            )
+            with moto.lock:
+                moto.state.user_data[key] = asked.text(_USER_DATA)
+        return answer
+
+    return _once(request, moto, make)
 
 
 def delete_template_versions(request: Request, moto: Moto) -> Answer:
@@ -93,15 +120,18 @@ def templates(request: Request, moto: Moto) -> Answer:
 def template_versions(request: Request, moto: Moto) -> Answer:
     answer = moto.forward(request)
     with moto.lock:
-        deleted = set(moto.state.deleted_versions)
-    if not answer.good or not deleted:
+        deleted, user_data = set(moto.state.deleted_versions), dict(moto.state.user_data)
+    if not answer.good or not (deleted or user_data):
         return answer
     root = ElementTree.fromstring(answer.body)
     listed = root.find("./{*}launchTemplateVersionSet")
     for item in list(listed) if listed is not None else []:
-        number = item.findtext("{*}versionNumber", "")
-        if (item.findtext("{*}launchTemplateId", ""), number) in deleted and listed is not None:
+        key = (item.findtext("{*}launchTemplateId", ""), item.findtext("{*}versionNumber", ""))
+        if key in deleted and listed is not None:
             listed.remove(item)
+        elif key in user_data and (data := item.find("{*}launchTemplateData")) is not None:
+            space = item.tag.partition("}")[0] + "}"
+            ElementTree.SubElement(data, f"{space}userData").text = user_data[key]
     return Answer(answer.status, answer.headers, ElementTree.tostring(root))
 
 

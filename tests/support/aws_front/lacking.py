@@ -96,14 +96,17 @@ TABLE: dict[str, tuple[Handler, str]] = {
     "ec2.RunInstances": (compute.once_per_token, _TOKEN),
     "ec2.CreateNatGateway": (compute.once_per_token, _TOKEN),
     "ec2.CreateLaunchTemplate": (compute.once_per_token, _TOKEN),
-    "ec2.CreateLaunchTemplateVersion": (compute.once_per_token, _TOKEN),
+    "ec2.CreateLaunchTemplateVersion": (
+        compute.create_template_version,
+        f"{_TOKEN}; a group that launches a version with user data but the first answers 500",
+    ),
     "ec2.CreateVpcEndpoint": (compute.once_per_token, _TOKEN),
     "ec2.CreateRouteTable": (compute.once_per_token, _TOKEN),
     "ec2.DeleteLaunchTemplateVersions": (compute.delete_template_versions, _MISSING),
     "ec2.DescribeLaunchTemplates": (compute.templates, "tells the tags of the creation"),
     "ec2.DescribeLaunchTemplateVersions": (
         compute.template_versions,
-        "lists what DeleteLaunchTemplateVersions deleted",
+        "lists what DeleteLaunchTemplateVersions deleted; is not told the user data",
     ),
     "ec2.CreateImage": (
         compute.create_image,

@@ -63,6 +63,8 @@ class State:
     versions: dict[str, tuple[str, int]] = field(default_factory=dict)
     tracking_alarms: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
     tokens: dict[tuple[str, str, str], tuple[dict[str, Any], Answer]] = field(default_factory=dict)
+    user_data: dict[tuple[str, str], str] = field(default_factory=dict)
+    """of launch template versions, by the template's id and the version's number"""
     deleted_versions: set[tuple[str, str]] = field(default_factory=set)
     bucket_policies: dict[str, str] = field(default_factory=dict)
     samples: dict[tuple[str, ...], list[tuple[float, float, float]]] = field(
