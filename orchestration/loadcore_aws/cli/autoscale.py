@@ -13,6 +13,7 @@ import loadcore as lc
 from loadcore_aws.autoscaling import policy_file, trace
 from loadcore_aws.autoscaling.lint import lint as findings_of
 from loadcore_aws.autoscaling.simulate import simulate as simulation_of
+from loadcore_aws.cli._control import control
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,6 +41,9 @@ _strict = click.option(
 @click.group(name="autoscale")
 def autoscale() -> None:
     """How many instances there will be: simulate, lint and control."""
+
+
+autoscale.add_command(control)
 
 
 @autoscale.command()

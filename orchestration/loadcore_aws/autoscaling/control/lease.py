@@ -50,27 +50,31 @@ class TagLease:
         self._owner = owner_text(owner)
         self._ttl_s = ttl_s
         self._sleep = sleep
-        self._held = False
+        self._written = False
 
     def take(self, now_s: float) -> str:
-        self._held = False
         holder, expires_s = self._read()
         if holder not in ("", self._owner) and now_s < expires_s:
+            self._written = False
             return holder
+        self._written = True  # before it is: an interrupted call may have written it
         self._group.tag(TAG, f"{self._owner} {now_s + self._ttl_s:.0f}")
         if holder != self._owner or now_s >= expires_s:
             self._sleep(READ_BACK_AFTER_S)
             self._group.look()
             if (winner := self._read()[0]) != self._owner:
+                self._written = False
                 return winner or "another"
-        self._held = True
         return ""
 
     def release(self) -> None:
         """An expiry of 0 rather than no tag: it takes one permission less."""
-        if self._held:
+        if not self._written:
+            return
+        self._written = False
+        self._group.look()
+        if self._read()[0] == self._owner:
             self._group.tag(TAG, f"{self._owner} 0")
-            self._held = False
 
     def _read(self) -> tuple[str, float]:
         """A tag that somebody edited holds nobody off."""
@@ -91,10 +95,10 @@ class TableLease:
         self._owner = owner_text(owner)
         self._ttl_s = ttl_s
         self._key_name = key
-        self._held = False
+        self._asked = False
 
     def take(self, now_s: float) -> str:
-        self._held = False
+        self._asked = True  # before it is: an interrupted call may have got it
         try:
             self._client.put_item(
                 TableName=self._table,
@@ -115,15 +119,15 @@ class TableLease:
         except ClientError as error:
             if error.response["Error"].get("Code") != "ConditionalCheckFailedException":
                 raise
+            self._asked = False
             item: dict[str, Any] = error.response.get("Item", {})
             return str(item.get("lease_owner", {}).get("S", "another"))
-        self._held = True
         return ""
 
     def release(self) -> None:
-        if not self._held:
+        if not self._asked:
             return
-        self._held = False
+        self._asked = False
         try:
             self._client.delete_item(
                 TableName=self._table,

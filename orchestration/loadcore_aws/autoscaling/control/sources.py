@@ -243,6 +243,8 @@ def fetch_text(url: str, timeout_s: float) -> str:
                     raise NoFigure(f"{url}: the page is longer than {PAGE_BYTES_MAX} bytes")
                 if time.monotonic() > deadline_s:
                     raise NoFigure(f"{url}: not read within {timeout_s:g} s")
+            if answer.length:  # what is still due, in the end
+                raise NoFigure(f"{url}: the page was cut off")
     except urllib.error.HTTPError as error:
         raise NoFigure(f"{url}: answers {error.code}") from None
     except urllib.error.URLError as error:
