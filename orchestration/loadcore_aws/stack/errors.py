@@ -49,7 +49,7 @@ IN_USE = {
     "ResourceInUseFault", "BucketNotEmpty", "ScalingActivityInProgressFault",
     "InvalidIPAddress.InUse", "ClusterContainsServicesException", "ClusterContainsTasksException",
     "InvalidDBSubnetGroupStateFault", "InvalidDBInstanceState", "InvalidGroup.InUse",
-    "RepositoryNotEmptyException",
+    "InvalidSnapshot.InUse", "RepositoryNotEmptyException",
 }  # fmt: skip
 INVALID = {
     "InvalidParameterValue", "InvalidParameterValueException", "InvalidParameterCombination",
@@ -124,7 +124,7 @@ def _is_gone(code: str) -> bool:
     return (
         code.endswith(("NotFound", "NotFoundException", "NotFoundFault"))
         or code.startswith("NoSuch")
-        or code in {"404", "InvalidID"}
+        or code in {"404", "InvalidID", "InvalidAMIID.Unavailable"}
     )
 
 

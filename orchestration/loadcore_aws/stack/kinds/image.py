@@ -41,8 +41,9 @@ AVAILABLE = "available"
 # Each clone makes itself a machine id, keeps counts of its own, and ships its own log.
 STOP = """
 # --- the template instance is done: what follows runs only if all of the above went well
-systemctl stop loadcore-ship-logs.service loadcore-likes.service || exit 1
-find -L /var/lib/loadcore-likes -mindepth 1 -delete
+systemctl stop loadcore-ship-logs.service loadcore-likes.service || die "services do not stop"
+[ ! -e /var/lib/loadcore-likes ] || find -H /var/lib/loadcore-likes -mindepth 1 -delete ||
+  die "the counts of the template instance could not be removed"
 journalctl --rotate --vacuum-time=1s >/dev/null 2>&1
 truncate -s 0 /etc/machine-id
 sync
