@@ -130,7 +130,7 @@ install_wheel() { # install_wheel FOLDER
   # Without dependencies among the uploads, they come from the index that pip is set up for.
   [ "${#WHEELS[@]}" = 0 ] || pip+=(--no-index --find-links "$1")
   "$PYTHON" -m venv --clear "$HOME_DIR" || return 1
-  "${pip[@]}" "$1/$PACKAGE_FILE[aws]"
+  "${pip[@]}" "$1/${PACKAGE_FILE}[aws]"
 }
 
 install_rpm() { # install_rpm FOLDER
