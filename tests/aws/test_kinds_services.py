@@ -12,10 +12,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from services_world import World, make
 
 import loadcore as lc
 from loadcore_aws.stack.design import database, logs, table, topic
+from loadcore_aws.stack.errors import Meaning, meaning
 from loadcore_aws.stack.kinds.database import Database as DatabaseKind
 from loadcore_aws.stack.kinds.function import Function
 from loadcore_aws.stack.resource import Found, Ref, Resource
@@ -38,6 +40,27 @@ def world(aws: Front) -> World:
     )
     made.know("security_group", "database", group["GroupId"])
     return made
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "expected"),
+    [
+        ("ContinuousBackupsUnavailableException", "Backups are being enabled", Meaning.THROTTLED),
+        ("InvalidParameterException", "Unable to Start a service that is still Draining.",
+         Meaning.NOT_YET),
+        ("InvalidParameterException", "The target group with targetGroupArn arn:x does not have "
+         "an associated load balancer.", Meaning.NOT_YET),
+        ("ValidationException", "ECS service doesn't exist: service/a/b", Meaning.NOT_YET),
+        ("InvalidParameterValueException", "The role defined for the function cannot be assumed "
+         "by Lambda.", Meaning.NOT_YET),
+        ("ServiceNotActiveException", "Service was not ACTIVE.", Meaning.GONE),
+        ("InvalidDBInstanceState", "Instance is not in available state.", Meaning.IN_USE),
+        ("LifecyclePolicyNotFoundException", "", Meaning.GONE),
+        ("ImageNotFoundException", "", Meaning.GONE),
+    ],
+)  # fmt: skip
+def test_what_these_services_say_is_understood(code: str, message: str, expected: Meaning) -> None:
+    assert meaning(ClientError({"Error": {"Code": code, "Message": message}}, "Call")) is expected
 
 
 def tagged(world: World, *addresses: str) -> None:

@@ -38,6 +38,7 @@ THROTTLED = {
     "ConcurrentAccess", "ConcurrentModification", "ConcurrentModificationException",
     "ConcurrentUpdateException", "ConflictException", "IncorrectState",
     "ResourceConflictException", "UpdateInProgressException",
+    "ContinuousBackupsUnavailableException",
 }  # fmt: skip
 UNKNOWN = {
     "InternalError", "InternalFailure", "InternalServerError", "InternalServiceError",
@@ -61,6 +62,9 @@ UNSEEN = (
     "cannot be assumed",
     "unable to assume",
     "does not exist",
+    "doesn't exist",
+    "does not have an associated load balancer",
+    "still draining",
     "not found",
     "service linked role",
     "service-linked role",
@@ -98,7 +102,7 @@ def meaning(error: BaseException) -> Meaning:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in THROTTLED or status == 429:
         return Meaning.THROTTLED
-    if code in IN_USE:
+    if code in IN_USE or "pending delete" in message_of(error):  # so say Auto Scaling groups
         return Meaning.IN_USE
     if code in UNKNOWN or status >= 500:
         return Meaning.UNKNOWN
@@ -124,7 +128,7 @@ def _is_gone(code: str) -> bool:
     return (
         code.endswith(("NotFound", "NotFoundException", "NotFoundFault"))
         or code.startswith("NoSuch")
-        or code in {"404", "InvalidID", "InvalidAMIID.Unavailable"}
+        or code in {"404", "InvalidID", "InvalidAMIID.Unavailable", "ServiceNotActiveException"}
     )
 
 
