@@ -486,6 +486,15 @@ def test_an_alarm_of_somebody_else_is_not_overwritten(world: World) -> None:
     assert alarm["Threshold"] == 5
 
 
+def test_a_group_still_on_its_way_out_is_waited_for(world: World, aws: Front) -> None:
+    aws.inject(
+        "error", "autoscaling", "CreateAutoScalingGroup", times=3, code="AlreadyExists",
+        message="A group with the name demo-main already exists and is pending delete.",
+    )  # fmt: skip
+    settled(world, SMALL)
+    assert aws.hits == 3
+
+
 # The design
 
 
