@@ -1,5 +1,4 @@
-"""What runs on an instance: against a metadata service of our own, with made-up time and systemctl,
-and against moto's server where AWS is asked."""
+"""What runs on an instance: its settings, the metadata it reads, readiness and the command itself."""
 
 from __future__ import annotations
 
@@ -7,26 +6,23 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
-from aws_front.front import Front
-from botocore.exceptions import ClientError, EndpointConnectionError
 from imds_server import INSTANCE, ImdsServer, imds_server
+from instance_world import Clock, Group, refusal
 from target import target
 
 import loadcore as lc
-from loadcore_aws import Session
-from loadcore_aws.instance import drain, ready, settings, units
+from loadcore_aws.instance import ready, settings, units
 from loadcore_aws.instance.imds import TOKEN_TTL_S, Imds, Unreachable
-from loadcore_aws.instance.settings import LOGS_UNIT, SERVICE_UNIT, Settings
+from loadcore_aws.instance.settings import LOGS_UNIT, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 STATE = "autoscaling/target-lifecycle-state"
@@ -37,27 +33,6 @@ SETTINGS = Settings(stack="demo", region="eu-central-1", group="group", hook="ho
 def server() -> Iterator[ImdsServer]:
     with imds_server() as running:
         yield running
-
-
-class Clock:
-    """Time that passes only in sleep(), and what is to happen at its moments."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-        self.events: list[tuple[float, Callable[[], None]]] = []
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def sleep(self, seconds: float) -> None:
-        assert seconds > 0
-        self.now_s += seconds
-        for event in [event for event in self.events if event[0] <= self.now_s]:
-            self.events.remove(event)
-            event[1]()
-
-    def at(self, seconds: float, event: Callable[[], None]) -> None:
-        self.events.append((1000.0 + seconds, event))
 
 
 # --- settings
@@ -136,233 +111,6 @@ def test_without_an_answer_the_address_is_named(server: ImdsServer) -> None:
         Imds(server.url).get(STATE)
 
 
-# --- draining
-
-
-def refusal(code: str, message: str = "no") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "CompleteLifecycleAction")
-
-
-IDLE = refusal("ValidationError", f"No active Lifecycle Action found with instance ID {INSTANCE}")
-
-
-@dataclass
-class Group:
-    """An Auto Scaling client that notes the calls; `refusals` are raised one after the other."""
-
-    clock: Clock
-    refusals: list[Exception] = field(default_factory=list)
-    heartbeats_s: list[float] = field(default_factory=list)
-    completed: list[dict[str, str]] = field(default_factory=list)
-    heartbeat_refusal: Exception | None = None
-
-    def record_lifecycle_action_heartbeat(self, **action: str) -> None:
-        assert action["InstanceId"] == INSTANCE
-        self.heartbeats_s.append(self.clock.now_s)
-        if self.heartbeat_refusal:
-            raise self.heartbeat_refusal
-
-    def complete_lifecycle_action(self, **action: str) -> None:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.completed.append(action)
-
-
-class Systemctl:
-    """Stopping a unit takes as long as `stop_s` says; without an entry no time at all."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.stop_s: dict[str, float] = {}
-        self.calls: list[tuple[str, ...]] = []
-        self.killed: set[str] = set()
-
-    def start(self, command: list[str]) -> Any:
-        assert command[0] == "systemctl"
-        self.calls.append(tuple(command[1:]))
-        if command[1] == "kill":
-            self.killed.add(command[-1])
-        return Job(self, command[-1], self.clock.now_s)
-
-
-class Job:
-    returncode = 0
-
-    def __init__(self, systemctl: Systemctl, unit: str, since_s: float) -> None:
-        self._systemctl, self._unit, self._since_s = systemctl, unit, since_s
-
-    def poll(self) -> int | None:
-        took_s = self._systemctl.clock.now_s - self._since_s
-        done = took_s >= self._systemctl.stop_s.get(self._unit, 0)
-        return 0 if done or self._unit in self._systemctl.killed else None
-
-    def wait(self) -> int:
-        assert self.poll() is not None, "this would wait for good"
-        return 0
-
-
-@dataclass
-class Scene:
-    server: ImdsServer
-    clock: Clock
-    group: Group
-    systemctl: Systemctl
-    said: list[str] = field(default_factory=list)
-
-    def watch(self, told: Settings = SETTINGS) -> None:
-        around = drain.Surroundings(
-            Imds(self.server.url, clock=self.clock),
-            self.group,
-            self.said.append,
-            self.clock,
-            self.clock.sleep,
-            self.systemctl.start,
-        )
-        drain.watch(told, around)
-
-
-@pytest.fixture
-def scene(server: ImdsServer) -> Scene:
-    clock = Clock()
-    return Scene(server, clock, Group(clock), Systemctl(clock))
-
-
-STOPS = [("stop", SERVICE_UNIT), ("stop", LOGS_UNIT)]
-COMPLETED = {
-    "AutoScalingGroupName": "group",
-    "LifecycleHookName": "hook",
-    "InstanceId": INSTANCE,
-    "LifecycleActionResult": "CONTINUE",
-}
-
-
-@pytest.mark.parametrize("state", ["Terminated", "Warmed:Terminated"])
-def test_a_terminated_instance_is_drained_and_let_go(scene: Scene, state: str) -> None:
-    scene.clock.at(600, lambda: scene.server.categories.update({STATE: state}))
-    scene.watch()
-    assert scene.systemctl.calls == STOPS
-    assert scene.group.completed == [COMPLETED]
-    announced_s = 1600 + drain.POLL_S
-    assert 1600 + SETTINGS.settle_s <= scene.clock.now_s <= announced_s + SETTINGS.settle_s + 1
-    assert scene.said == ["the group terminates this instance", "drained; the group goes on"]
-
-
-@pytest.mark.parametrize("notice", ['{"action": "terminate", "time": "2026-01-01T00:02:00Z"}', "?"])
-def test_an_interrupted_spot_instance_is_drained(scene: Scene, notice: str) -> None:
-    scene.clock.at(10, lambda: scene.server.categories.update({"spot/instance-action": notice}))
-    scene.watch()
-    assert scene.systemctl.calls == STOPS
-    assert scene.said[0].startswith("EC2 interrupts this spot instance")
-    assert ("terminate at 2026-01-01T00:02:00Z" in scene.said[0]) == notice.startswith("{")
-
-
-def test_heartbeats_keep_the_hook_waiting_while_it_lasts(scene: Scene) -> None:
-    scene.server.categories[STATE] = "Terminated"
-    scene.systemctl.stop_s[SERVICE_UNIT] = 100
-    scene.watch(replace(SETTINGS, drain_s=120))
-    beats = scene.group.heartbeats_s
-    assert beats[0] == 1000, "at once: nobody knows how long the hook has waited"
-    gaps = [after - before for before, after in pairwise(beats)]
-    assert max(gaps) < 15, "a hook's heartbeat time-out is 30 s at the least"
-    assert len(beats) >= 8
-    assert scene.group.completed == [COMPLETED]
-
-
-def test_a_service_that_hangs_does_not_hold_the_group_up(scene: Scene) -> None:
-    scene.server.categories[STATE] = "Terminated"
-    scene.systemctl.stop_s[SERVICE_UNIT] = 1e9
-    scene.watch()
-    kill = ("kill", "--signal=KILL", SERVICE_UNIT)
-    assert scene.systemctl.calls == [STOPS[0], kill, STOPS[1]]
-    assert scene.clock.now_s < 1000 + SETTINGS.drain_s + 2
-    assert "the service was not drained within 60 s" in scene.said
-    assert scene.group.completed == [COMPLETED]
-
-
-def test_the_hook_may_wait_only_later(scene: Scene) -> None:
-    scene.server.categories[STATE] = "Terminated"
-    scene.group.refusals = [IDLE] * 5
-    scene.group.heartbeat_refusal = IDLE
-    scene.watch()
-    assert scene.group.completed == [COMPLETED]
-    assert not any("heartbeat" in line for line in scene.said)
-
-
-def test_without_a_waiting_hook_the_drain_ends_all_the_same(scene: Scene) -> None:
-    scene.server.categories["spot/instance-action"] = "{}"
-    scene.group.refusals = [IDLE] * 1000
-    scene.watch()
-    assert scene.group.completed == []
-    assert scene.said[-1] == "drained; no hook waits for this instance"
-    assert scene.clock.now_s < 1000 + SETTINGS.settle_s + drain.HOOK_WAIT_S + 5
-
-
-def test_what_the_group_refuses_for_good_is_an_error(scene: Scene) -> None:
-    scene.server.categories[STATE] = "Terminated"
-    scene.group.refusals = [refusal("AccessDenied")]
-    scene.group.heartbeat_refusal = refusal("AccessDenied")
-    with pytest.raises(lc.RunError, match=r"the group was not told to go on.*AccessDenied"):
-        scene.watch()
-    assert scene.systemctl.calls == STOPS
-    assert any(line.startswith("no heartbeat: ") for line in scene.said)
-    scene.watch()  # systemd starts it again
-    assert scene.group.completed == [COMPLETED]
-
-
-def test_a_lost_connection_to_aws_is_an_error_too(scene: Scene) -> None:
-    scene.server.categories[STATE] = "Terminated"
-    scene.group.refusals = [EndpointConnectionError(endpoint_url="http://aws")]
-    with pytest.raises(lc.RunError, match="not told"):
-        scene.watch()
-
-
-def test_without_a_group_only_the_service_is_stopped(scene: Scene) -> None:
-    scene.server.categories["spot/instance-action"] = "{}"
-    scene.watch(replace(SETTINGS, group="", hook=""))
-    assert scene.systemctl.calls == STOPS
-    assert (scene.group.heartbeats_s, scene.group.completed) == ([], [])
-
-
-def test_a_silent_metadata_service_is_told_once_and_asked_on(scene: Scene) -> None:
-    scene.server.broken = True
-
-    def mended() -> None:
-        scene.server.broken = False
-        scene.server.categories[STATE] = "Terminated"
-
-    scene.clock.at(60, mended)
-    scene.watch()
-    assert sum("does not answer" in line for line in scene.said) == 1
-    assert scene.group.completed == [COMPLETED]
-
-
-def test_the_calls_are_ones_that_aws_takes(
-    scene: Scene, aws: Front, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scene.server.categories[STATE] = "Terminated"
-    client = Session(region="eu-central-1", endpoint_url=aws.url).client("autoscaling")
-    client.create_launch_configuration(
-        LaunchConfigurationName="agent", ImageId="ami-12345678", InstanceType="t3.small"
-    )
-    client.create_auto_scaling_group(
-        AutoScalingGroupName="group",
-        LaunchConfigurationName="agent",
-        AvailabilityZones=["eu-central-1a"],
-        MinSize=0,
-        MaxSize=1,
-    )
-    client.put_lifecycle_hook(
-        AutoScalingGroupName="group",
-        LifecycleHookName="hook",
-        LifecycleTransition="autoscaling:EC2_INSTANCE_TERMINATING",
-    )
-    monkeypatch.setattr(scene, "group", client)
-    scene.watch()
-    called = [(call.action, call.status) for call in aws.calls]
-    assert ("RecordLifecycleActionHeartbeat", 200) in called
-    assert called[-1] == ("CompleteLifecycleAction", 200)
-
-
 # --- readiness
 
 
@@ -385,18 +133,19 @@ def test_an_unhealthy_service_is_quoted() -> None:
             assert said in ready.health(urlsplit(unwell.url).port or 0)
 
 
-def test_a_launch_hook_hears_how_it_went(scene: Scene) -> None:
+def test_a_launch_hook_hears_how_it_went() -> None:
+    group = Group(Clock())
     told = replace(SETTINGS, launch_hook="up")
-    ready.complete_launch(told, scene.group, INSTANCE, healthy=True)
-    ready.complete_launch(told, scene.group, INSTANCE, healthy=False)
-    assert [call["LifecycleActionResult"] for call in scene.group.completed] == [
+    ready.complete_launch(told, group, INSTANCE, healthy=True)
+    ready.complete_launch(told, group, INSTANCE, healthy=False)
+    assert [call["LifecycleActionResult"] for call in group.completed] == [
         "CONTINUE",
         "ABANDON",
     ]
-    assert {call["LifecycleHookName"] for call in scene.group.completed} == {"up"}
-    scene.group.refusals = [refusal("AccessDenied")]
+    assert {call["LifecycleHookName"] for call in group.completed} == {"up"}
+    group.refusals = [refusal("AccessDenied")]
     with pytest.raises(lc.RunError, match="launch hook was not told"):
-        ready.complete_launch(told, scene.group, INSTANCE, healthy=True)
+        ready.complete_launch(told, group, INSTANCE, healthy=True)
 
 
 # --- the command
