@@ -281,6 +281,19 @@ def test_of_two_that_write_the_tag_at_once_the_earlier_gives_way(aws: Front) -> 
     assert world.tags[leases.TAG] == "two 1100"
 
 
+def test_a_lease_that_was_just_being_taken_is_released(aws: Front) -> None:
+    world = ScaledGroup(aws.url)
+
+    def interrupted(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    lease = tag_lease(world, "one", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        lease.take(1000)
+    lease.release()
+    assert world.tags[leases.TAG] == "one 0"
+
+
 def test_a_released_tag_and_one_that_was_edited_hold_nobody_off(aws: Front) -> None:
     world = ScaledGroup(aws.url)
     first = tag_lease(world, "one", lambda _: None)

@@ -136,7 +136,8 @@ def test_the_stand_in_says_what_loadcore_says() -> None:
     [
         ('kind = "run"\nurl = "http://h/"', "figure.kind: is run, which a Lambda function cannot"),
         ('kind = "command"\ncommand = ["x"]', "figure.kind: is command, which a Lambda function"),
-        ('kind = "metrics"\nurl = "http://h/"\nmetric = "m"\nwindow_s = 31', "figure.window_s: is 31"),
+        ('kind = "metrics"\nurl = "http://h/"\nmetric = "m"\nwindow_s = 31',
+         "figure.window_s: is 31"),
         ('kind = "queue"\nqueue = ""', "line 5: figure.queue is empty"),
     ],
 )  # fmt: skip
