@@ -205,13 +205,13 @@ class Step:
         self._did = ["created"]
 
     def _update(self, found: Found, wrong: frozenset[str]) -> None:
-        self._updates += 1
-        if self._updates > UPDATES_MAX:
+        if self._updates == UPDATES_MAX:
             raise lc.RunError(
                 f"{self._resource.address}: AWS keeps {', '.join(sorted(wrong))} other than wanted "
                 "although it took the change; look at it in the console"
             )
         self._kind.update(self._account, found, self._want, wrong)
+        self._updates += 1
         if not self._did:
             self._did = [f"changed {', '.join(sorted(wrong))}"]
         if self._updates > 1:

@@ -160,7 +160,8 @@ MESSAGES = {
 @dataclass(frozen=True)
 class Rule:
     """Hits calls of `service` and `action` (empty: of any). `nth` counts those calls from 1, from
-    when the rule was made; 0 hits every one. `times` limits how often it hits; 0 does not."""
+    when the rule was made; 0 hits every one. `times` limits how often it hits; 0 does not. With
+    `each` it hits the first of all calls that are alike."""
 
     kind: Kind
     service: str = ""
@@ -170,6 +171,7 @@ class Rule:
     code: str = ""
     message: str = ""
     status: int = 400
+    each: bool = False
 
     def matches(self, request: Request) -> bool:
         return self.service in ("", request.service) and self.action in ("", request.action)
@@ -212,6 +214,13 @@ def _not_yet_by_parameter(request: Request) -> Said:
     return ("InvalidID" if request.service == "ec2" else "TargetGroupNotFound", 400)
 
 
+def likeness(request: Request) -> tuple[str, ...]:
+    """The same for calls that ask for the same; idempotency tokens do not count."""
+    asked = {key: value for key, value in request.parameters.items() if "Token" not in key}
+    path = request.target.partition("?")[0]
+    return (request.service, request.action, request.method, path, repr(sorted(asked.items())))
+
+
 class Rules:
     """The rules in force; several threads may ask at once."""
 
@@ -220,6 +229,7 @@ class Rules:
         self._rules: list[Rule] = []
         self._seen: list[int] = []
         self._hits: list[int] = []
+        self._alike: set[tuple[str, ...]] = set()
 
     def add(self, rule: Rule) -> None:
         with self._lock:
@@ -230,6 +240,7 @@ class Rules:
     def clear(self) -> None:
         with self._lock:
             self._rules, self._seen, self._hits = [], [], []
+            self._alike = set()
 
     @property
     def hits(self) -> int:
@@ -247,6 +258,10 @@ class Rules:
                 self._seen[index] += 1
                 due = rule.nth in (0, self._seen[index])
                 spent = rule.times and self._hits[index] >= rule.times
+                if rule.each:
+                    alike = likeness(request)
+                    due = alike not in self._alike
+                    self._alike.add(alike)
                 if taken is None and due and not spent:
                     self._hits[index] += 1
                     taken = rule

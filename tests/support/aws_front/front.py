@@ -149,6 +149,11 @@ class Front:
         `code`, `message` and `status` are for the kind `error`."""
         self._rules.add(Rule(kind, service, action, nth, times, code, message, status))
 
+    def inject_each(self, kind: Kind, service: str = "", action: str = "") -> None:
+        """From now on: hits the first of all calls that are alike, so that each call there is fails
+        once."""
+        self._rules.add(Rule(kind, service, action, each=True))
+
     def clear_faults(self) -> None:
         self._rules.clear()
 

@@ -1,0 +1,122 @@
+"""A fault at every call that a stack's life makes: of each kind of fault in turn, every distinct
+call fails once. Whatever stands then, one more command reaches the goal, and a destroy leaves
+nothing, which is counted past the code under test.
+
+LOADCORE_FAULTS=single is the longer campaign: one fault alone, each kind at each call.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, get_args
+
+import pytest
+from aws_front.faults import Kind
+from stack_world import account, publish, sample
+
+import loadcore as lc
+from loadcore_aws import stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aws_front.front import Front
+
+SAMPLES = ("small", "full", "postgres", "containers")
+PASSING = ("throttle", "timeout_after_success", "dependency", "not_yet", "server_error")
+COMMANDS_MAX = 400
+
+
+def apply(wanted: stack.Stack, front: Front) -> bool:
+    """One `loadcore stack apply`: whether all is as wanted."""
+    here = account(front)
+    try:
+        if stack.apply(stack.make_plan(wanted, here), here).complete:
+            return True
+    except lc.RunError:
+        pass
+    publish(wanted, front)
+    return False
+
+
+def destroy(wanted: stack.Stack, front: Front) -> bool:
+    try:
+        return stack.destroy(wanted, account(front)).complete
+    except lc.RunError:
+        return False
+
+
+def assert_reached(wanted: stack.Stack, front: Front) -> None:
+    front.clear_faults()
+    assert apply(wanted, front) or (wanted.containers and apply(wanted, front))
+    again = stack.make_plan(wanted, account(front))
+    assert again.empty, [change for change in again.changes if change.action != "keep"]
+
+
+def assert_gone(wanted: stack.Stack, front: Front) -> None:
+    front.clear_faults()
+    assert destroy(wanted, front)
+    assert front.inventory() == {}
+
+
+@pytest.mark.parametrize("kind", PASSING)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_faults_that_pass_are_sat_out(name: str, kind: Kind, aws: Front, tmp_path: Path) -> None:
+    """Each distinct call fails once; re-apply and destroy under the same faults, too."""
+    wanted = sample(name, tmp_path)
+    aws.inject_each(kind)
+    if not apply(wanted, aws):
+        apply(wanted, aws)
+    assert aws.hits > 50
+    assert_reached(wanted, aws)
+    aws.inject_each(kind)
+    destroy(wanted, aws)
+    assert_gone(wanted, aws)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_what_is_denied_is_gone_on_with(name: str, aws: Front, tmp_path: Path) -> None:
+    """Each distinct call is refused once, and the command given again until none is left."""
+    wanted = sample(name, tmp_path)
+    aws.inject_each("denied")
+    commands = 1
+    while not apply(wanted, aws):
+        commands += 1
+        assert commands < COMMANDS_MAX
+    assert_reached(wanted, aws)
+    aws.inject_each("denied")
+    while not destroy(wanted, aws):
+        commands += 1
+        assert commands < COMMANDS_MAX
+    assert_gone(wanted, aws)
+
+
+def calls_of(wanted: stack.Stack, front: Front) -> list[tuple[str, str, int]]:
+    """(service, action, which of these) of every call of a life without faults."""
+    front.forget_calls()
+    assert_reached(wanted, front)
+    assert_gone(wanted, front)
+    counts: dict[tuple[str, str], int] = {}
+    for call in front.calls:
+        counts[call.service, call.action] = counts.get((call.service, call.action), 0) + 1
+    return [(*name, nth + 1) for name, count in sorted(counts.items()) for nth in range(count)]
+
+
+@pytest.mark.skipif(os.environ.get("LOADCORE_FAULTS") != "single", reason="the longer campaign")
+@pytest.mark.timeout(6 * 3600)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_one_fault_alone(name: str, aws: Front, tmp_path: Path) -> None:
+    wanted = sample(name, tmp_path)
+    for service, action, nth in calls_of(wanted, aws):
+        for kind in get_args(Kind):
+            if kind == "error":
+                continue
+            print(f"{name}: {kind} at {service}.{action} {nth}", flush=True)
+            aws.reset()
+            aws.inject(kind, service, action, nth=nth, times=1)
+            if not apply(wanted, aws):
+                apply(wanted, aws)
+            if aws.hits:
+                assert_reached(wanted, aws)
+            destroy(wanted, aws)
+            assert_gone(wanted, aws)
