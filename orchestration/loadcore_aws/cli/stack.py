@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.names import Owner
     from loadcore_aws.stack.plan import Plan
     from loadcore_aws.stack.progress import Outcome
+    from loadcore_aws.stack.resource import Found
 
 _expires_in = click.option(
     "--expires-in",
@@ -117,9 +118,11 @@ def destroy(
 ) -> None:
     """Remove all that the account has of the stack, whatever its file says by now."""
     opened = open_stack(path, profile, endpoint_url)
-    if not _found_lines(opened.account, opened.owner):
+    found = _look(opened.account, opened.owner)
+    if not found:
         show([f"Stack {opened.owner.stack} has nothing in {opened.owner.region}."])
         return
+    _show_found(opened.owner, found)
     confirm(ctx, yes=yes, what="remove all of it")
     again = f"loadcore stack destroy {shlex.quote(path)}"
     _carried_out(ctx, partial(converge.destroy, opened.owner, opened.account), again)
@@ -163,17 +166,18 @@ def sweep_command(
         account = account_of(str(region), profile, endpoint_url)
     with aws_errors("looking for stacks"):
         standing, now = sweep.standing(account), account.time.date()
-    show(standing_lines(standing, now))
-    over = [each.owner for each in standing if each.outlived(now)]
+    # Tags outlive what they were on, those of instances for about an hour: they make no stack.
+    over = {each.owner: _look(account, each.owner) for each in standing if each.outlived(now)}
+    over = {owner: found for owner, found in over.items() if found}
+    show(standing_lines((s for s in standing if s.owner in over or not s.outlived(now)), now))
     if not over:
         show([f"No stack in {account.region} has outlived its end."])
         return
-    for owner in over:
-        _found_lines(account, owner)
+    for owner, found in over.items():
+        _show_found(owner, found)
     confirm(ctx, yes=yes, what=f"remove {', '.join(owner.stack for owner in over)}")
-    again = "the same command"
     for owner in over:
-        _carried_out(ctx, partial(converge.destroy, owner, account), again)
+        _carried_out(ctx, partial(converge.destroy, owner, account), "the same command")
         show([f"What is left of {owner.stack}: nothing."])
 
 
@@ -183,13 +187,13 @@ def _plan(opened: Opened, expires_in: timedelta | None) -> Plan:
         return plan.make(opened.stack, opened.account, expires=expires)
 
 
-def _found_lines(account: Account, owner: Owner) -> bool:
-    """Shows what there is of a stack; whether there is anything."""
+def _look(account: Account, owner: Owner) -> list[Found]:
     with aws_errors("looking for what there is"):
-        found = find.everything(account, owner)
-    if found:
-        show([f"[bold]Stack {owner.stack}[/] in {owner.region}", "", *removal_lines(found), ""])
-    return bool(found)
+        return find.everything(account, owner)
+
+
+def _show_found(owner: Owner, found: list[Found]) -> None:
+    show([f"[bold]Stack {owner.stack}[/] in {owner.region}", "", *removal_lines(found), ""])
 
 
 def _carried_out(ctx: click.Context, carry_out: Callable[..., Outcome], again: str) -> Outcome:
