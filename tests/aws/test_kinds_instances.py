@@ -1,113 +1,47 @@
-"""What instances are made of: security groups, package bucket, role, launch template, baked image.
-What is designed is made, a second plan is empty, changes and drift are mended, nothing is left."""
+"""What instances need: security groups, package bucket, role. What is designed is made, a second
+plan is empty, changes and drift are mended, nothing is left."""
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from services_world import FastTime, World, make
+from instances_world import (
+    SECRET_ARN,
+    STACK,
+    TABLE_ARN,
+    WHEEL,
+    designed,
+    files,
+    group_rules,
+    in_region,
+    prepared,
+)
+from services_world import World
 
-from loadcore_aws.stack.account import Account
-from loadcore_aws.stack.design import identity, instances, logs, package, security
-from loadcore_aws.stack.design.facts import File
-from loadcore_aws.stack.kinds import image as image_kind
-from loadcore_aws.stack.kinds import machine
-from loadcore_aws.stack.names import Owner, tag_dict
-from loadcore_aws.stack.resource import Resource
+from loadcore_aws.stack.design import identity, package, security
 from loadcore_aws.stack.spec import (
     Access,
     Balancer,
     Database,
     Instances,
-    Package,
     Service,
     Stack,
     Table,
 )
-from loadcore_aws.stack.userdata import BYTES_MAX
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from aws_front.front import Front
 
-STACK = Stack("demo", "eu-central-1", Package("loadcore.whl"))
-PARTS = (security, package, identity, logs, instances)
-PROFILE = "made-by-the-test"
-TABLE_ARN = "arn:aws:dynamodb:eu-central-1:123456789012:table/demo-main"
-SECRET_ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds-abc"
-WHEEL = "loadcore-0.1.0-cp311-cp311-linux_x86_64.whl"
-
 
 @pytest.fixture
 def world(aws: Front, tmp_path: Path) -> World:
-    made = make(aws)
-    images = made.client("ec2").describe_images(Owners=["amazon"])["Images"]
-    facts = replace(
-        made.facts,
-        image=min(image["ImageId"] for image in images),
-        root_device="/dev/xvda",
-        packages=files(tmp_path, {WHEEL: b"one", "boto3-1.0-py3-none-any.whl": b"two"}),
-    )
-    return replace(made, facts=facts)
-
-
-def files(folder: Path, contents: dict[str, bytes]) -> tuple[File, ...]:
-    made = []
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-        digest = hashlib.sha256(content).hexdigest()
-        made.append(File(str(folder / name), name, digest, len(content)))
-    return tuple(made)
-
-
-def designed(world: World, stack: Stack = STACK) -> list[Resource]:
-    return [each for part in PARTS for each in part.resources(stack, world.facts)]
-
-
-def group_rules(world: World, name: str, side: str = "ingress") -> set[tuple[int, str]]:
-    found = world.one(f"security_group.{name}").settings[side]
-    return {(rule["from"], rule["source"]) for rule in found}
-
-
-def template_data(world: World) -> dict[str, Any]:
-    (version,) = world.client("ec2").describe_launch_template_versions(
-        LaunchTemplateId=world.one("launch_template.instances").id, Versions=["$Default"]
-    )["LaunchTemplateVersions"]
-    data: dict[str, Any] = version["LaunchTemplateData"]
-    return data
-
-
-def default_group(world: World) -> str:
-    filters = [
-        {"Name": "vpc-id", "Values": [world.facts.default_vpc]},
-        {"Name": "group-name", "Values": ["default"]},
-    ]
-    (group,) = world.client("ec2").describe_security_groups(Filters=filters)["SecurityGroups"]
-    return str(group["GroupId"])
-
-
-def template(world: World, stack: Stack = STACK) -> list[Resource]:
-    """The launch template alone, with all that it refers to standing ready."""
-    world.know("security_group", "instances", default_group(world))
-    world.know("bucket", "packages", "demo-packages")
-    world.know("log_group", "service", "/loadcore/demo")
-    world.know("instance_profile", "instances", PROFILE)
-    for name, _ in package.named(world.facts):
-        world.know("package", name, name)
-    return instances.resources(stack, world.facts)
-
-
-def in_region(world: World, aws: Front, region: str) -> World:
-    account = Account(region, endpoint_url=aws.url, time=FastTime().time())
-    number = account.identify()
-    facts = replace(world.facts, region=region)
-    return World(account, Owner("demo", region, number), facts)
+    return prepared(aws, tmp_path)
 
 
 # --- all of it
@@ -356,230 +290,3 @@ def test_stacks_of_one_name_in_two_regions_have_two_roles(world: World, aws: Fro
     elsewhere.settle(identity.resources(STACK, elsewhere.facts))
     assert elsewhere.destroy().complete
     assert world.changes(identity.resources(STACK, world.facts)) == {}
-
-
-# --- the launch template
-
-
-def test_the_template_says_what_instances_are(world: World) -> None:
-    stack = replace(STACK, tags={"team": "likes"}, instances=Instances("t3.micro", disk_gb=12))
-    world.settle(template(world, stack))
-    data = template_data(world)
-    assert data["MetadataOptions"]["HttpTokens"] == "required"
-    assert data["MetadataOptions"]["HttpPutResponseHopLimit"] == 1
-    assert data["MetadataOptions"]["InstanceMetadataTags"] == "enabled"
-    assert data["BlockDeviceMappings"][0]["Ebs"] == {
-        "VolumeSize": 12, "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True
-    }  # fmt: skip
-    assert data["SecurityGroupIds"] == [default_group(world)]
-    tags = {each["ResourceType"]: tag_dict(each["Tags"]) for each in data["TagSpecifications"]}
-    assert tags["instance"] == tags["volume"]
-    assert tags["instance"] == {
-        "loadcore:resource": "instance.main",
-        "loadcore:stack": "demo",
-        "team": "likes",
-    }
-    script = base64.b64decode(data["UserData"]).decode()
-    assert f"PACKAGE_KEY={package.key_of('main', world.facts.packages[0])}" in script
-    assert "BUCKET=demo-packages" in script
-    assert script.startswith("#!/bin/bash\n")
-
-
-@pytest.mark.parametrize(
-    ("settings", "changed"),
-    [
-        ({"instances": Instances("t3.large")}, {"type"}),
-        ({"instances": Instances(disk_gb=9)}, {"disk"}),
-        ({"instances": Instances(key_name="k")}, {"key_name"}),
-        ({"instances": Instances(environment={"A": "1"})}, {"plan"}),
-        ({"service": Service(durability="os")}, {"plan"}),
-        ({"tags": {"cost center": "7"}}, {"instance_tags", "metadata"}),
-    ],
-    ids=["type", "disk", "key", "environment", "durability", "tags"],
-)
-def test_a_change_is_a_new_version(
-    world: World, settings: dict[str, Any], changed: set[str]
-) -> None:
-    world.settle(template(world))
-    found = world.one("launch_template.instances")
-    resources = template(world, replace(STACK, **settings))
-    assert world.changes(resources)[found.address] == ("update", changed)
-    world.settle(resources)
-    now = world.one("launch_template.instances")
-    assert (now.id, now.attributes["version"]) == (found.id, "2")
-
-
-def test_user_data_changed_by_hand_is_set_right(world: World) -> None:
-    resources = template(world)
-    world.settle(resources)
-    found, data = world.one("launch_template.instances"), template_data(world)
-    script = base64.b64decode(data["UserData"]).decode().replace("set -uo pipefail", "set +u")
-    data["UserData"] = base64.b64encode(script.encode()).decode()
-    world.client("ec2").create_launch_template_version(
-        LaunchTemplateId=found.id, LaunchTemplateData=data
-    )
-    assert world.changes(resources) == {found.address: ("update", {"plan", "default_is_latest"})}
-    world.settle(resources)
-    assert world.one("launch_template.instances").attributes["version"] == "3"
-
-
-def test_more_than_we_wrote_is_noticed(world: World) -> None:
-    resources = template(world)
-    world.settle(resources)
-    data = {**template_data(world), "EbsOptimized": True}
-    world.client("ec2").create_launch_template_version(
-        LaunchTemplateId=world.one("launch_template.instances").id, LaunchTemplateData=data
-    )
-    (change,) = world.changes(resources).values()
-    assert "others" in change[1]
-    world.settle(resources)
-
-
-def test_a_default_that_was_never_set_is_set_by_the_next_apply(world: World, aws: Front) -> None:
-    world.settle(template(world))
-    resources = template(world, replace(STACK, instances=Instances("t3.large")))
-    aws.inject("denied", "ec2", "ModifyLaunchTemplate")
-    assert not world.apply(resources).complete
-    aws.clear_faults()
-    assert world.changes(resources) == {
-        "launch_template.instances": ("update", {"default_is_latest"})
-    }
-    world.settle(resources)
-    assert world.one("launch_template.instances").attributes["version"] == "2"
-
-
-def test_user_data_that_is_too_long_is_packed_and_read_back(world: World, tmp_path: Path) -> None:
-    many = {f"project{n}-1.0-py3-none-any.whl": bytes([n]) for n in range(40)}
-    facts = replace(world.facts, packages=files(tmp_path, {WHEEL: b"one", **many}))
-    plan = instances.instance_plan(STACK, facts)
-    plan.update(bucket="demo-packages", log_group="/loadcore/demo")
-    data = machine.user_data(plan)
-    assert data.startswith(b"\x1f\x8b")
-    assert len(data) < BYTES_MAX
-    assert machine.plan_of(data) == plan
-
-
-@pytest.mark.parametrize(
-    "data", [b"", b"#!/bin/sh\necho\n", b"\x1f\x8b", b"\xff", b"\n# plan: []\n"]
-)
-def test_user_data_of_others_is_no_plan(data: bytes) -> None:
-    assert machine.plan_of(data) == machine.EDITED
-
-
-# --- the baked image
-
-BAKED = replace(STACK, instances=Instances(bake=True, migration="echo once"))
-
-
-def baked(world: World, stack: Stack = BAKED) -> list[Resource]:
-    """Image and template alone, with all that they refer to standing ready."""
-    iam = world.client("iam")
-    if not iam.list_instance_profiles()["InstanceProfiles"]:
-        iam.create_instance_profile(InstanceProfileName=PROFILE)
-    return template(world, stack)
-
-
-def play_machine(world: World, says: str = "") -> list[bytes]:
-    """Whenever somebody sleeps, a template instance stops, as its script would have it do, or says
-    something on its console. The answer is the user data of each that stopped."""
-    ec2, time, stopped = world.client("ec2"), world.account.time, list[bytes]()
-
-    def stop(number: str) -> None:
-        data = ec2.describe_instance_attribute(InstanceId=number, Attribute="userData")
-        stopped.append(base64.b64decode(data["UserData"]["Value"]))
-        ec2.stop_instances(InstanceIds=[number])
-
-    def sleep(seconds: float) -> None:
-        time.sleep(seconds)
-        running = [{"Name": "instance-state-name", "Values": ["running"]}]
-        for reservation in ec2.describe_instances(Filters=running)["Reservations"]:
-            for instance in reservation["Instances"]:
-                stop(instance["InstanceId"])
-
-    def console(parsed: dict[str, Any], **_: Any) -> None:
-        parsed["Output"] = says
-
-    if says:
-        ec2.meta.events.register_last("after-call.ec2.GetConsoleOutput", console)
-    else:
-        world.account.time = replace(time, sleep=sleep)
-    return stopped
-
-
-def count(aws: Front) -> dict[str, int]:
-    """Of what an image is made of."""
-    kinds = ("ec2.image", "ec2.instance", "ec2.snapshot", "ec2.volume")
-    return {kind: len(found) for kind, found in aws.inventory().items() if kind in kinds}
-
-
-def test_an_image_is_baked_of_a_template_instance_that_goes(world: World, aws: Front) -> None:
-    stopped = play_machine(world)
-    world.settle(baked(world))
-    (data,) = stopped
-    script = data.decode()
-    assert "MIGRATION='echo once'" in script
-    assert script.endswith(image_kind.STOP)
-    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
-    (made,) = world.client("ec2").describe_images(Owners=["self"])["Images"]
-    assert template_data(world)["ImageId"] == made["ImageId"]
-    tags = {tag["Key"]: tag["Value"] for tag in made["Tags"]}
-    assert tags["loadcore:resource"] == "image.baked"
-    assert world.destroy().left == ()
-    assert count(aws) == {}
-
-
-def test_it_is_baked_again_only_when_something_in_it_changed(world: World, aws: Front) -> None:
-    stopped = play_machine(world)
-    world.settle(baked(world))
-    first = world.one("image.baked")
-    bigger = replace(BAKED, instances=replace(BAKED.instances, type="t3.large"))
-    world.settle(baked(world, bigger))
-    assert world.one("image.baked").id == first.id
-    assert len(stopped) == 1
-
-    other = replace(bigger, service=Service(threads=2))
-    assert world.changes(baked(world, other))["image.baked"] == ("replace", {"digest"})
-    world.settle(baked(world, other))
-    assert world.one("image.baked").id != first.id
-    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
-
-
-def test_a_template_instance_that_fails_says_why_and_goes(world: World, aws: Front) -> None:
-    play_machine(world, says="[ 7.1] cloud-init: loadcore user data: FAILED: no room\r\nmore")
-    outcome = world.apply(baked(world))
-    ((address, error),) = outcome.failed
-    assert address == "image.baked"
-    assert "could not be set up and is being terminated: no room; mend that" in str(error)
-    assert count(aws) == {}
-
-
-def test_a_template_instance_that_never_ends_is_told_and_kept(world: World, aws: Front) -> None:
-    """The next apply goes on waiting for the same one."""
-    ((_, error),) = world.apply(baked(world)).failed
-    assert "image.baked is not ready: the template instance sets itself up" in str(error)
-    play_machine(world)
-    world.settle(baked(world))
-    assert sum(call.action == "RunInstances" for call in aws.calls) == 1
-
-
-@pytest.mark.parametrize("action", ["RunInstances", "CreateImage", "TerminateInstances"])
-def test_baking_goes_on_where_an_answer_was_lost(world: World, aws: Front, action: str) -> None:
-    play_machine(world)
-    aws.inject("timeout_after_success", "ec2", action, nth=1)
-    world.settle(baked(world))
-    assert aws.hits == 1
-    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
-
-
-def test_snapshots_of_a_removal_that_was_cut_off_are_found(world: World, aws: Front) -> None:
-    play_machine(world)
-    world.settle(baked(world))
-    (made,) = world.client("ec2").describe_images(Owners=["self"])["Images"]
-    world.client("ec2").deregister_image(ImageId=made["ImageId"])
-    assert world.changes(baked(world))["image.baked"] == ("update", {"next_step"})
-    world.settle(baked(world))
-    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
-    (made,) = world.client("ec2").describe_images(Owners=["self"])["Images"]
-    world.client("ec2").deregister_image(ImageId=made["ImageId"])
-    assert world.destroy().left == ()
-    assert count(aws) == {}

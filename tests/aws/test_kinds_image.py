@@ -1,0 +1,149 @@
+"""The baked image: made once of a template instance that goes, whatever is cut off."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from instances_world import PROFILE, STACK, prepared, template, template_data
+from services_world import World
+
+from loadcore_aws.stack.kinds import image as image_kind
+from loadcore_aws.stack.resource import Resource
+from loadcore_aws.stack.spec import (
+    Instances,
+    Service,
+    Stack,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aws_front.front import Front
+
+
+@pytest.fixture
+def world(aws: Front, tmp_path: Path) -> World:
+    return prepared(aws, tmp_path)
+
+
+BAKED = replace(STACK, instances=Instances(bake=True, migration="echo once"))
+
+
+def baked(world: World, stack: Stack = BAKED) -> list[Resource]:
+    """Image and template alone, with all that they refer to standing ready."""
+    iam = world.client("iam")
+    if not iam.list_instance_profiles()["InstanceProfiles"]:
+        iam.create_instance_profile(InstanceProfileName=PROFILE)
+    return template(world, stack)
+
+
+def play_machine(world: World, says: str = "") -> list[bytes]:
+    """Whenever somebody sleeps, a template instance stops, as its script would have it do, or says
+    something on its console. The answer is the user data of each that stopped."""
+    ec2, time, stopped = world.client("ec2"), world.account.time, list[bytes]()
+
+    def stop(number: str) -> None:
+        data = ec2.describe_instance_attribute(InstanceId=number, Attribute="userData")
+        stopped.append(base64.b64decode(data["UserData"]["Value"]))
+        ec2.stop_instances(InstanceIds=[number])
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        running = [{"Name": "instance-state-name", "Values": ["running"]}]
+        for reservation in ec2.describe_instances(Filters=running)["Reservations"]:
+            for instance in reservation["Instances"]:
+                stop(instance["InstanceId"])
+
+    def console(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Output"] = says
+
+    if says:
+        ec2.meta.events.register_last("after-call.ec2.GetConsoleOutput", console)
+    else:
+        world.account.time = replace(time, sleep=sleep)
+    return stopped
+
+
+def count(aws: Front) -> dict[str, int]:
+    """Of what an image is made of."""
+    kinds = ("ec2.image", "ec2.instance", "ec2.snapshot", "ec2.volume")
+    return {kind: len(found) for kind, found in aws.inventory().items() if kind in kinds}
+
+
+def test_an_image_is_baked_of_a_template_instance_that_goes(world: World, aws: Front) -> None:
+    stopped = play_machine(world)
+    world.settle(baked(world))
+    (data,) = stopped
+    script = data.decode()
+    assert "MIGRATION='echo once'" in script
+    assert script.endswith(image_kind.STOP)
+    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
+    (made,) = world.client("ec2").describe_images(Owners=["self"])["Images"]
+    assert template_data(world)["ImageId"] == made["ImageId"]
+    tags = {tag["Key"]: tag["Value"] for tag in made["Tags"]}
+    assert tags["loadcore:resource"] == "image.baked"
+    assert world.destroy().left == ()
+    assert count(aws) == {}
+
+
+def test_it_is_baked_again_only_when_something_in_it_changed(world: World, aws: Front) -> None:
+    stopped = play_machine(world)
+    world.settle(baked(world))
+    first = world.one("image.baked")
+    bigger = replace(BAKED, instances=replace(BAKED.instances, type="t3.large"))
+    world.settle(baked(world, bigger))
+    assert world.one("image.baked").id == first.id
+    assert len(stopped) == 1
+
+    other = replace(bigger, service=Service(threads=2))
+    assert world.changes(baked(world, other))["image.baked"] == ("replace", {"digest"})
+    world.settle(baked(world, other))
+    assert world.one("image.baked").id != first.id
+    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
+
+
+def test_a_template_instance_that_fails_says_why_and_goes(world: World, aws: Front) -> None:
+    play_machine(world, says="[ 7.1] cloud-init: loadcore user data: FAILED: no room\r\nmore")
+    outcome = world.apply(baked(world))
+    ((address, error),) = outcome.failed
+    assert address == "image.baked"
+    assert "could not be set up and is being terminated: no room; mend that" in str(error)
+    assert count(aws) == {}
+
+
+def test_a_template_instance_that_never_ends_is_told_and_kept(
+    world: World, aws: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next apply goes on waiting for the same one."""
+    monkeypatch.setattr(image_kind.Image, "ready_within_s", 60.0)
+    ((_, error),) = world.apply(baked(world)).failed
+    assert "image.baked is not ready: the template instance sets itself up" in str(error)
+    play_machine(world)
+    world.settle(baked(world))
+    assert sum(call.action == "RunInstances" for call in aws.calls) == 1
+
+
+@pytest.mark.parametrize("action", ["RunInstances", "CreateImage", "TerminateInstances"])
+def test_baking_goes_on_where_an_answer_was_lost(world: World, aws: Front, action: str) -> None:
+    play_machine(world)
+    aws.inject("timeout_after_success", "ec2", action, nth=1)
+    world.settle(baked(world))
+    assert aws.hits == 1
+    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
+
+
+def test_snapshots_of_a_removal_that_was_cut_off_are_found(world: World, aws: Front) -> None:
+    play_machine(world)
+    world.settle(baked(world))
+    (made,) = world.client("ec2").describe_images(Owners=["self"])["Images"]
+    world.client("ec2").deregister_image(ImageId=made["ImageId"])
+    assert world.changes(baked(world))["image.baked"] == ("update", {"next_step"})
+    world.settle(baked(world))
+    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
+    (made,) = world.client("ec2").describe_images(Owners=["self"])["Images"]
+    world.client("ec2").deregister_image(ImageId=made["ImageId"])
+    assert world.destroy().left == ()
+    assert count(aws) == {}
