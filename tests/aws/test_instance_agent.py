@@ -1,4 +1,4 @@
-"""What runs on an instance: its settings, the metadata it reads, readiness and the command itself."""
+"""What runs on an instance: its settings, its metadata, readiness and the command itself."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def test_what_is_no_entry_is_passed_over(broken: bytes) -> None:
 def test_the_journal_is_read_on_from_the_cursor_through_all_boots() -> None:
     call = journal.command(["a.service", "b.service"], "s=1;i=2")
     assert call[0] == "journalctl"
-    assert {"--unit=a.service", "--unit=b.service", "--after-cursor=s=1;i=2"} <= set(call)
+    assert {"--unit=a.service", "--unit=b.service", "--cursor=s=1;i=2"} <= set(call)
     assert {"--follow", "--no-tail", "--merge", "--all", "--output=json"} <= set(call)
     assert not any("cursor" in word for word in journal.command(["a.service"], ""))
 
@@ -250,6 +250,15 @@ def test_lines_arrive_and_their_place_is_kept(tmp_path: Path) -> None:
     assert sending.logs.messages == [f"line {number}" for number in range(1, 26)]
     assert Cursor(tmp_path / "cursor").load() == "c25"
     assert [path.name for path in tmp_path.iterdir()] == ["cursor"]
+
+
+def test_what_was_sent_last_is_not_sent_again_and_what_follows_is(tmp_path: Path) -> None:
+    sending = Sending()
+    shipped(sending, tmp_path, [line(1), line(2)])
+    shipped(sending, tmp_path, [line(2), line(3)])
+    # The journal has lost its oldest entries meanwhile, the last one that was sent among them.
+    shipped(sending, tmp_path, [line(5), line(6)])
+    assert sending.logs.messages == [f"line {number}" for number in (1, 2, 3, 5, 6)]
 
 
 def test_the_place_moves_only_once_lines_were_taken(tmp_path: Path) -> None:

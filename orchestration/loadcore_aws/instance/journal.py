@@ -49,13 +49,16 @@ def _text(message: Any) -> str:
 
 
 def command(units: Sequence[str], cursor: str) -> list[str]:
-    """Prints everything after `cursor`, and goes on with what comes."""
+    """Prints everything from `cursor` on, that entry first, and goes on with what comes.
+
+    Not --after-cursor: where the entry is no longer there, that leaves out one that is new.
+    """
     call = ["journalctl", "--follow", "--no-tail", "--all", "--quiet", "--output=json"]
     # What an earlier boot wrote last, too: --follow alone leaves it out.
     call += ["--merge"]
     call += ["--output-fields=MESSAGE"]  # and the fields with __, always
     call += [f"--unit={unit}" for unit in units]
-    return [*call, f"--after-cursor={cursor}"] if cursor else call
+    return [*call, f"--cursor={cursor}"] if cursor else call
 
 
 @contextmanager

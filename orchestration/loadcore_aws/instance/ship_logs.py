@@ -146,11 +146,11 @@ class Shipper:
         self._stopping.set()
 
     def run(self, lines: Iterable[bytes]) -> None:
-        """Until stop() or the end of `lines`.
+        """Until stop() or the end of `lines`, which begin with what was sent last.
 
         Raises lc.RunError for what waiting does not mend, and where `lines` ended by themselves.
         """
-        reader = threading.Thread(target=self._read, args=(lines,), daemon=True)
+        reader = threading.Thread(target=self._read, args=(lines, self._cursor.load()), daemon=True)
         reader.start()
         batch, ended = Batch(), False
         while not ended:
@@ -159,10 +159,11 @@ class Shipper:
         if not self._stopping.is_set():
             raise lc.RunError("journalctl ended by itself; its message is above")
 
-    def _read(self, lines: Iterable[bytes]) -> None:
+    def _read(self, lines: Iterable[bytes], sent: str) -> None:
         try:
             for line in lines:
-                if found := journal.entry(line):
+                found = journal.entry(line)
+                if found and found.cursor != sent:
                     self._queue.put(found)
         except ValueError:  # closed while it was read: the end
             pass
