@@ -6,6 +6,7 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,8 @@ class Command:
 def stack(
     aws: Front, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
+    # One for all commands of a test: making its clients is most of what a command takes.
+    @cache
     def account_of(region: str, profile: str | None, endpoint_url: str | None) -> Account:
         clock = Slept()
         here = Time(now=clock.now, sleep=clock.sleep)
