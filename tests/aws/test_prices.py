@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from loadcore_aws.stack.spec import (
     Network,
     Package,
     Stack,
+    read,
 )
 
 REGIONS = ("us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1", "ap-southeast-1")
@@ -204,3 +206,22 @@ def test_what_is_paid_by_use_is_in_no_sum() -> None:
     assert sum(each.per_hour.min for each in cost.lines if each.per_hour) == pytest.approx(
         cost.per_hour.min
     )
+
+
+def test_the_figures_of_the_document() -> None:
+    """docs/stack.md says what small.toml costs in a default VPC of three zones."""
+    root = Path(__file__).parents[2]
+    small = read(root / "orchestration/examples/small.toml")
+    subnets = {"subnets": ["subnet-1", "subnet-2", "subnet-3"]}
+    made = [*resources("auto_scaling_group"), Resource("load_balancer", "main", subnets)]
+    cost = prices.cost(made, small)
+    rows = {
+        row.split("|")[1].strip(" *"): [cell.strip(" *") for cell in row.split("|")[2:4]]
+        for row in (root / "docs/stack.md").read_text().splitlines()
+        if row.startswith("|")
+    }
+    assert rows["USD an hour"] == [f"{cost.per_hour.min:.2f}", f"{cost.per_hour.max:.2f}"]
+    assert rows["USD a month"] == [f"{cost.per_month.min:.0f}", f"{cost.per_month.max:.0f}"]
+    hour = line(cost, "load balancer").per_hour
+    assert hour is not None
+    assert rows["load balancer"] == [f"{hour.min:.4f}", f"{hour.max:.4f}"]
