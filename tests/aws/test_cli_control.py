@@ -138,6 +138,7 @@ def test_where_another_machine_has_the_lease_once_gives_up(world: ScaledGroup, f
     assert once.returncode == 4
     (record,) = records(once.stdout)
     assert (record["action"], record["reason"]) == ("standby", "other:1 controls this group")
+    assert "other:1 controls this group; end that one" in once.stderr
     assert world.desired == 2
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+import loadcore as lc
 from loadcore_aws.autoscaling.control import config, loop
 from loadcore_aws.autoscaling.control.lock import FileLock
 from loadcore_aws.cli._options import aws_errors, aws_options
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from loadcore_aws.autoscaling.control.controller import Controller, Report
 
 INTERRUPTED = 130
-NOT_CARRIED_OUT = 4
 COLORS = {"out": "green", "in": "cyan", "limits": "yellow", "busy": "yellow", "error": "red"}
 
 
@@ -71,18 +71,18 @@ def control(
                 controller = loop.make(rules, session, state, dry_run=dry_run)
                 stack.callback(controller.release)
                 if once:
-                    _one_round(ctx, controller, tell)
+                    _one_round(controller, tell)
                 else:
                     loop.run(controller, rules.every_s, tell)
         except KeyboardInterrupt:
             ctx.exit(0 if stop.number == signal.SIGTERM else INTERRUPTED)
 
 
-def _one_round(ctx: click.Context, controller: Controller, tell: Callable[[Report], None]) -> None:
+def _one_round(controller: Controller, tell: Callable[[Report], None]) -> None:
     report = controller.round()
     tell(report)
     if report.action == "standby":
-        ctx.exit(NOT_CARRIED_OUT)
+        raise lc.RunError(f"{report.reason}; end that one, or wait until its lease has expired")
 
 
 def _make_folder(state: Path, *, own: bool, dry_run: bool) -> None:
