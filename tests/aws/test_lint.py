@@ -161,6 +161,11 @@ class TestFights:
         mended = with_alarms(BUSY, replace(QUIET, threshold=40))
         assert simulate(mended, SERVICE, constant(145, 7200), step_s=5).reversals == 0
 
+    def test_giving_back_a_part_is_no_flapping(self) -> None:
+        """70 % on two instances is 28 % on five and 35 % on four."""
+        three = replace(SOUND, policy=(replace(OUT, adjust=3), IN))
+        assert codes(replace(three, alarm=(BUSY, replace(QUIET, threshold=30)))) == []
+
     def test_two_alarms_of_step_policies(self) -> None:
         out = StepPolicy("out", (Step(2, 0),), warmup_s=180)
         back = StepPolicy("in", (Step(-1, None, 0),), warmup_s=180)
@@ -242,6 +247,15 @@ class TestCapacity:
         [finding] = lint(scaling, SERVICE)
         assert (finding.code, finding.setting) == ("target-above-capacity", "alarm[1].threshold")
         assert codes(with_alarms(replace(busy, threshold=12_000), REQUESTS)) == []
+
+    def test_a_response_time_grows_with_the_queue(self) -> None:
+        slow = replace(BUSY, metric="response_time", threshold=5)
+        assert codes(with_alarms(slow, QUIET)) == []
+
+    def test_a_group_that_cannot_grow_has_another_mistake(self) -> None:
+        scaling = with_alarms(replace(BUSY, threshold=101), QUIET)
+        fixed = replace(scaling, group=Group(min=2, max=2))
+        assert codes(fixed) == ["fixed-size"]
 
     def test_requests_really_are_lost(self) -> None:
         busy = replace(BUSY, metric="requests", statistic="Sum", threshold=30_001)

@@ -144,6 +144,31 @@ class TestTime:
         assert max(result.columns["in_service"]) == 1
         causes = [one.cause for one in result.activities if "health check" in one.cause]
         assert len(causes) > 10
+        assert result.reversals == 0
+
+    def test_the_time_before_the_load_is_no_missing_data(self) -> None:
+        grown = replace(ONE_EACH, group=Group(min=1, max=5, desired=3))
+        assert simulate(grown, SERVICE, constant(120, 900)).activities == ()
+
+    def test_of_two_policies_at_once_the_one_that_has_an_effect(self) -> None:
+        """In steps of a minute all alarms are evaluated together; at max only scale-in can act."""
+        alarms = (replace(OUT, threshold=1), replace(IN, threshold=99))
+        scaling = replace(ONE_EACH, group=Group(min=1, max=5, desired=5), alarm=alarms)
+        result = simulate(scaling, SERVICE, constant(10, 300), step_s=60)
+        assert result.activities[0].after == 4
+        below = replace(scaling, group=Group(min=1, max=5, desired=3))
+        result = simulate(below, SERVICE, constant(10, 300), step_s=60)
+        assert result.activities[0].after == 4
+
+    @pytest.mark.parametrize(("statistic", "after"), [("Average", 2), ("Maximum", 4)])
+    def test_a_step_goes_by_the_policys_own_statistic(self, statistic: Any, after: int) -> None:
+        """Of 30 and 90 % the average is 40 above the threshold, the maximum 70."""
+        steps = (Step(1, 0, 50), Step(3, 50, None))
+        policy = StepPolicy("out", steps, statistic=statistic)
+        alarm = replace(OUT, threshold=20, evaluation_periods=2)
+        scaling = Scaling(Group(min=1, max=5), (policy,), (alarm,))
+        trace = Trace(((0, 30), (60, 30), (60, 90), (300, 90)))
+        assert simulate(scaling, SERVICE, trace).activities[0].after == after
 
     def test_a_cold_instance_does_less(self) -> None:
         group = Group(min=1, max=2)
@@ -162,6 +187,12 @@ class TestTime:
         result = simulate(scaling, SERVICE, constant(1, 7200), start=start)
         assert [(one.at_s, one.after) for one in result.activities] == [(1800, 3), (3600, 1)]
         assert "morning" in result.activities[0].cause
+
+    def test_what_was_due_before_the_start_is_not_done(self) -> None:
+        once = Schedule("once", at="2026-07-01T06:59:00Z", min=3)
+        scaling = Scaling(Group(min=1, max=5), schedule=(once,))
+        start = datetime(2026, 7, 1, 7, 0, tzinfo=timezone.utc)
+        assert simulate(scaling, SERVICE, constant(1, 600), start=start).activities == ()
 
     def test_schedules_need_a_start(self) -> None:
         scaling = Scaling(Group(), schedule=(Schedule("s", cron="0 0 * * *", min=1),))
@@ -225,6 +256,12 @@ class TestMetrics:
             result = simulate(Scaling(alarm=(alarm,)), SERVICE, constant(60, 300))
             assert result.alarms["a"][-1] == state
 
+    def test_requests_that_meet_no_instance_are_not_counted(self) -> None:
+        alarm = Alarm("a", "requests", 0, ">=", "Sum", actions=("topic",))
+        scaling = Scaling(Group(min=0, max=1), alarm=(alarm,))
+        result = simulate(scaling, SERVICE, constant(10, 600))
+        assert set(result.alarms["a"]) == {"INSUFFICIENT_DATA"}
+
     def test_a_short_period_misses_most_of_what_comes_once_a_minute(self) -> None:
         alarm = Alarm("a", "requests", 1, ">=", "Sum", period_s=10, missing_data="notBreaching",
                       evaluation_periods=3, actions=("topic",))  # fmt: skip
@@ -263,6 +300,14 @@ class TestTraffic:
         assert simulate(scaling, service, constant(40, 300)).lost in range(10, 21)
         drained = replace(service, deregistration_delay_s=30)
         assert simulate(scaling, drained, constant(40, 300)).lost == 0
+
+    def test_capacity_of_less_than_a_request_a_step_adds_up_while_somebody_waits(self) -> None:
+        service = ServiceModel(capacity_rps=0.5, base_ms=100)
+        result = simulate(Scaling(), service, constant(0.5, 600))
+        assert result.lost == 0
+        assert sum(result.columns["served"][:300]) >= 148
+        late = simulate(Scaling(), service, Trace(((0, 0), (11, 0), (11, 1), (20, 1))))
+        assert late.columns["served"][:13] == [0] * 12 + [1]
 
     def test_a_trickle_is_whole_requests(self) -> None:
         result = simulate(Scaling(), SERVICE, constant(0.1, 100))

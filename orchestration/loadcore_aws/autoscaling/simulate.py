@@ -178,7 +178,12 @@ class _Simulator:
         proposals: list[tuple[Proposal, str]] = []
         tracking = False
         for one in self._watched:
-            if (now_s - one.phase_s) % evaluation_interval_s(one.watch.alarm):
+            alarm = one.watch.alarm
+            if (now_s - one.phase_s) % evaluation_interval_s(alarm):
+                continue
+            # The time before the load is not simulated; it must not pass for missing data that
+            # rings an alarm.
+            if now_s < alarm.m * alarm.period_s:
                 continue
             evaluation = one.watch.step(now_s, self._store)
             if evaluation is None:
