@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from command import Terminal, loadcore
+from stack_world import EXAMPLES
+from stack_world import publish as push_image
 
 import loadcore as lc
 from loadcore.cli import main
@@ -19,6 +21,7 @@ from loadcore_aws.cli import _options
 from loadcore_aws.cli import stack as stack_cli
 from loadcore_aws.stack.account import Account, Time
 from loadcore_aws.stack.names import STACK, tag_dict, tag_list
+from loadcore_aws.stack.spec import read
 
 if TYPE_CHECKING:
     from aws_front.front import Front
@@ -433,3 +436,15 @@ def test_yes_goes_on_and_ctrl_c_stops_in_order(aws: Front, file: Path) -> None:
     done = loadcore("stack", "destroy", str(file), "--yes", "--endpoint-url", aws.url)
     assert (done.returncode, done.stderr) == (0, "")
     assert aws.inventory() == {}
+
+
+def test_a_container_service_shows_its_size(stack: Command, aws: Front) -> None:
+    path = EXAMPLES / "containers.toml"
+    first = stack("apply", path, "--yes")
+    assert first.code == 4
+    assert "publish" in first.err, "there is no image to run yet"
+    push_image(read(path), aws)
+    assert stack("apply", path, "--yes").code == 0
+    seen = stack("status", path)
+    assert "in service of 2 desired, 2 to 6" in seen.out, "how many run, moto does not say"
+    assert "container_service.main" in seen.out

@@ -1,0 +1,157 @@
+"""A plan, its cost and its progress as lines."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from loadcore_aws.cli._cost_text import cost_lines
+from loadcore_aws.cli._plan_text import VALUE_CHARS_MAX, parts, plan_dict, plan_lines, text
+from loadcore_aws.cli._progress import Progress
+from loadcore_aws.stack.names import Owner
+from loadcore_aws.stack.plan import Change, Plan, Reason
+from loadcore_aws.stack.prices import ByUse, Cost, Line, Span
+from loadcore_aws.stack.progress import Event
+from loadcore_aws.stack.resource import Found, Ref, Resource
+from loadcore_aws.stack.spec import Package, Stack
+
+OWNER = Owner("likes", "eu-central-1", "123456789012")
+
+
+def plan_of(*changes: Change) -> Plan:
+    return Plan(Stack("likes", "eu-central-1", Package("a.whl")), OWNER, None, changes)
+
+
+def subnet(name: str = "public-a") -> tuple[Resource, Found]:
+    address = f"subnet-{name}"
+    return Resource("subnet", name, {}), Found("subnet", name, address, {})
+
+
+def lines(plan: Plan) -> list[str]:
+    out = io.StringIO()
+    for line in plan_lines(plan):
+        Console(file=out, width=200, highlight=False).print(line)
+    return out.getvalue().splitlines()
+
+
+def test_a_replacement_says_what_forces_it() -> None:
+    wanted, found = subnet()
+    reasons = (Reason("cidr", "10.0.0.0/24", "10.0.1.0/24"), Reason("public", True, False))
+    change = Change(wanted.address, "replace", wanted, found, reasons, surplus=(found,))
+    assert lines(plan_of(change))[2:] == [
+        "-/+ subnet.public-a",
+        "      cidr: 10.0.0.0/24 → 10.0.1.0/24  (cannot be changed in place)",
+        "      public: true → false",
+        "",
+        "1 to replace",
+    ]
+
+
+def test_what_is_there_twice_and_what_goes() -> None:
+    wanted, found = subnet()
+    _, other = subnet("old")
+    keep = Change(wanted.address, "keep", wanted, found, surplus=(other,))
+    gone = Change("subnet.old", "delete", None, other, surplus=(other,))
+    said = lines(plan_of(keep, gone))
+    assert "  - subnet.public-a, which is there twice: subnet-old" in said
+    assert said.count("  - subnet.old") == 1
+    assert said[-1] == "1 to remove, 1 to keep as they are"
+
+
+def test_brackets_of_values_are_no_markup() -> None:
+    wanted, found = subnet()
+    reason = Reason("tags", {"a": "[red]x[/]"}, {"a": "[/]"})
+    change = Change(wanted.address, "update", wanted, found, (reason,))
+    assert "      tags.a: [red]x[/] → [/]" in lines(plan_of(change))
+
+
+def test_only_what_differs_in_a_table_is_shown() -> None:
+    had = {"same": 1, "deep": {"a": 1, "b": 2}, "gone": 3}
+    wanted = {"same": 1, "deep": {"a": 1, "b": 5}, "new": 4}
+    assert list(parts("plan", had, wanted)) == [
+        ("plan.deep.b", 2, 5),
+        ("plan.gone", 3, None),
+        ("plan.new", None, 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (None, "none"),
+        ("", "none"),
+        (0, "0"),
+        (False, "false"),
+        (["a", 1], '["a", 1]'),
+        (Ref("vpc.main"), "${vpc.main.id}"),
+        ([Ref("alarm.x", "arn")], '["${alarm.x.arn}"]'),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_values_are_short_and_on_one_line(value: Any, shown: str) -> None:
+    assert text(value) == shown
+    assert len(text("x" * 500)) == VALUE_CHARS_MAX
+
+
+def test_json_has_every_reason() -> None:
+    wanted, found = subnet()
+    change = Change(wanted.address, "update", wanted, found, (Reason("vpc", "a", Ref("vpc.main")),))
+    told = json.loads(json.dumps(plan_dict(plan_of(change))))
+    assert told["changes"] == [
+        {
+            "address": "subnet.public-a",
+            "action": "update",
+            "id": "subnet-public-a",
+            "reasons": [{"setting": "vpc", "had": "a", "wanted": "${vpc.main.id}"}],
+            "surplus": [],
+        }
+    ]
+
+
+def cost_of(sizes: Span, *more: Line) -> list[str]:
+    known = Line("instances", sizes, "instance", 0.1)
+    cost = Cost("eu-central-1", "2025-03-02", sizes, (known, *more), (ByUse("logs", "GB", None),))
+    return [line.replace("[bold]", "").replace("[dim]", "") for line in cost_lines(cost)]
+
+
+def test_costs_have_a_column_for_each_size_that_differs() -> None:
+    assert cost_of(Span(1, 3, 5))[1].split() == ["1", "(min)", "3", "(desired)", "5", "(max)[/]"]
+    assert cost_of(Span(2, 2, 2))[1].split() == ["2", "(min)[/]"]
+    assert cost_of(Span(1, 1, 5))[2].split() == ["instances", "0.1000", "0.5000"]
+
+
+def test_an_unknown_price_makes_the_sum_a_least_one() -> None:
+    said = cost_of(Span(1, 1, 1), Line("gold", Span.flat(1), "bar", None))
+    assert said[3].split() == ["gold", "unknown"]
+    assert said[4].startswith("at least an hour")
+    assert "unknown, and in no sum: gold" in said
+    assert said[-1] == "and by use: logs unknown per GB"
+
+
+def test_elsewhere_than_on_a_terminal_each_event_is_a_line_and_waiting_is_told_once() -> None:
+    out = io.StringIO()
+    with Progress(Console(file=out, width=40), now=lambda: 0.0) as progress:
+        for event in (
+            Event("a.b", "begin"),
+            Event("a.b", "waiting", "1 of 2 healthy", 1.0),
+            Event("a.b", "waiting", "1 of 2 healthy", 2.0),
+            Event("a.b", "waiting", "2 of 2 healthy", 3.0),
+            Event("a.b", "done", "created", 4.2),
+            Event("c.d", "begin"),
+            Event("c.d", "failed", "a long story"),
+            Event("e.f", "skipped", "needs c.d"),
+        ):
+            progress(event)
+    assert out.getvalue().splitlines() == [
+        "  a.b: begins",
+        "  a.b: 1 of 2 healthy",
+        "  a.b: 2 of 2 healthy",
+        "✓ a.b: created (4 s)",
+        "  c.d: begins",
+        "✗ c.d: failed",
+        "· e.f: needs c.d",
+    ]
