@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -155,3 +158,38 @@ def test_elsewhere_than_on_a_terminal_each_event_is_a_line_and_waiting_is_told_o
         "✗ c.d: failed",
         "· e.f: needs c.d",
     ]
+
+
+STOPPABLE = """
+import os, signal, sys, time
+from rich.console import Console
+from loadcore_aws.cli._progress import Progress, stoppable
+
+with Progress(Console(), time.monotonic) as progress:
+    before = signal.getsignal(signal.SIGINT)
+    with stoppable(progress) as stop:
+        for number in sys.argv[1:]:
+            os.kill(os.getpid(), int(number))
+        print("stopped" if stop.is_set() else "goes on")
+    print("as before" if signal.getsignal(signal.SIGINT) is before else "changed")
+"""
+
+
+@pytest.mark.parametrize(
+    ("signals", "code", "said"),
+    [
+        ((), 0, ["goes on", "as before"]),
+        ((signal.SIGTERM,), 0, ["stopped", "as before"]),
+        ((signal.SIGINT,), 0, ["stopped", "as before"]),
+        ((signal.SIGINT, signal.SIGINT), 130, []),
+    ],
+)
+def test_the_first_signal_stops_in_order_and_the_second_at_once(
+    signals: tuple[int, ...], code: int, said: list[str]
+) -> None:
+    command = [sys.executable, "-u", "-c", STOPPABLE, *(str(int(each)) for each in signals)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (code, "")
+    lines = done.stdout.splitlines()
+    assert ("Stopping: nothing new begins" in done.stdout) == bool(signals)
+    assert lines[len(lines) - len(said) :] == said
