@@ -29,7 +29,7 @@ COMMANDS_MAX = 400
 
 def apply(wanted: stack.Stack, front: Front) -> bool:
     """One `loadcore stack apply`: whether all is as wanted."""
-    here = account(front)
+    here = account(front, wanted.region)
     try:
         if stack.apply(stack.make_plan(wanted, here), here).complete:
             return True
@@ -41,7 +41,7 @@ def apply(wanted: stack.Stack, front: Front) -> bool:
 
 def destroy(wanted: stack.Stack, front: Front) -> bool:
     try:
-        return stack.destroy(wanted, account(front)).complete
+        return stack.destroy(wanted, account(front, wanted.region)).complete
     except lc.RunError:
         return False
 
@@ -49,14 +49,14 @@ def destroy(wanted: stack.Stack, front: Front) -> bool:
 def assert_reached(wanted: stack.Stack, front: Front) -> None:
     front.clear_faults()
     assert apply(wanted, front) or (wanted.containers and apply(wanted, front))
-    again = stack.make_plan(wanted, account(front))
+    again = stack.make_plan(wanted, account(front, wanted.region))
     assert again.empty, [change for change in again.changes if change.action != "keep"]
 
 
 def assert_gone(wanted: stack.Stack, front: Front) -> None:
     front.clear_faults()
     assert destroy(wanted, front)
-    assert front.inventory() == {}
+    assert front.inventory(wanted.region) == {}
 
 
 @pytest.mark.parametrize("kind", PASSING)

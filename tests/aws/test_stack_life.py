@@ -21,10 +21,10 @@ SAMPLES = ("small", "full", "postgres", "containers")
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_life(name: str, aws: Front, tmp_path: Path) -> None:
     wanted = sample(name, tmp_path)
-    here = account(aws)
+    here = account(aws, wanted.region)
     plan = stack.make_plan(wanted, here)
     assert {change.action for change in plan.changes} == {"create"}
-    assert aws.inventory() == {}, "a plan makes nothing"
+    assert aws.inventory(wanted.region) == {}, "a plan makes nothing"
     outcome = stack.apply(plan, here)
     if wanted.containers is not None:
         assert "run  loadcore stack publish" in str(outcome.failed)
@@ -41,7 +41,7 @@ def test_a_life(name: str, aws: Front, tmp_path: Path) -> None:
 
     gone = stack.destroy(wanted, here)
     assert gone.complete, (gone.failed, gone.left)
-    assert aws.inventory() == {}
+    assert aws.inventory(wanted.region) == {}
     assert stack.destroy(wanted, here).done == ()
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_front import inventory
 
@@ -47,10 +47,16 @@ class Clock:
             self._meanwhile()
 
 
-def account(front: Front, region: str = "eu-central-1") -> stack.Account:
-    """Of which nobody waits."""
+def account(front: Front, region: str) -> stack.Account:
+    """A new command's, in which nobody waits. Clients take longer to make than to use, so commands
+    share them."""
     clock = Clock(lambda: template_instances_finish(front, region))
-    return stack.Account(region, endpoint_url=front.url, time=clock.time)
+    made = stack.Account(region, endpoint_url=front.url, time=clock.time)
+    made._clients = _clients.setdefault((front.url, region), made._clients)
+    return made
+
+
+_clients: dict[tuple[str, str], dict[str, Any]] = {}
 
 
 def template_instances_finish(front: Front, region: str) -> None:

@@ -64,7 +64,11 @@ class Plan:
 
 
 def owner_of(stack: Stack, account: Account) -> Owner:
-    """Raises loadcore.PlanError where the file is for another account."""
+    """Raises loadcore.PlanError where the file is for another account or region."""
+    if account.region != stack.region:
+        raise lc.PlanError(
+            "region", f"is {stack.region}, and the account was opened for {account.region}"
+        )
     return Owner(stack.name, stack.region, account.identify(stack.account))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,14}[a-z0-9]")
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
-DEFAULT_IMAGE = "ssm:/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+DEFAULT_IMAGE = "ssm:/aws/service/debian/release/12/latest/amd64"
 
 
 @dataclass(frozen=True)

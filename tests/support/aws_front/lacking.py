@@ -12,7 +12,7 @@ Calls without a row go to moto as they are. The front leaves these as moto has t
   gateways and deleted ECS clusters stay listed with that state.
 - Scaling policies of two groups with the same name are one: names must differ between groups.
 - Lifecycle hooks hold no instance; CompleteLifecycleAction needs only the hook and the group.
-- SSM knows the public image parameters of Amazon Linux alone, Service Quotas those of VPC alone.
+- Service Quotas knows the quotas of VPC alone.
 - The tagging API lists no launch templates, addresses, groups, balancers or alarms.
 - CreateBucket ignores its Tags: PutBucketTagging is kept.
 - ECS starts no tasks and registers no targets; a service counts up to its size as it is polled.
@@ -123,6 +123,10 @@ TABLE: dict[str, tuple[Handler, str]] = {
     "s3.GetBucketPolicy": (others.get_bucket_policy, "see PutBucketPolicy"),
     "s3.DeleteBucketPolicy": (others.delete_bucket_policy, "see PutBucketPolicy"),
     "s3.DeleteBucket": (others.delete_bucket, "see PutBucketPolicy"),
+    "ssm.GetParameter": (
+        others.get_parameter,
+        "knows the public images of Amazon Linux alone: one of these stands for Debian's",
+    ),
     "cloudwatch.PutMetricData": (others.put_metric_data, "see GetMetricData"),
     "cloudwatch.GetMetricData": (others.get_metric_data, "answers 500 to percentiles"),
     "application-autoscaling.RegisterScalableTarget": (

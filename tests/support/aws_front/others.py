@@ -1,4 +1,4 @@
-"""Balancers, instance profiles, bucket policies, percentiles, scalable targets.
+"""Balancers, instance profiles, bucket policies, percentiles, scalable targets, public images.
 
 Sources: the API Reference of each service, the action of each name.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -277,3 +278,15 @@ def deregister_target(request: Request, moto: Moto) -> Answer:
             for each in described["ScalableTargets"]:
                 moto.state.scalable_tags.pop(each.get("ScalableTargetARN", ""), None)
     return answer
+
+
+DEBIAN = "/aws/service/debian/release/12/latest/amd64"
+AMAZON_LINUX = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64"
+
+
+def get_parameter(request: Request, moto: Moto) -> Answer:
+    if request.parameters.get("Name") != DEBIAN:
+        return moto.forward(request)
+    stand_in = {**request.parameters, "Name": AMAZON_LINUX}
+    answer = moto.forward(request.with_document(stand_in))
+    return replace(answer, body=answer.body.replace(AMAZON_LINUX.encode(), DEBIAN.encode()))
