@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.kinds import BY_NAME, KINDS
 from loadcore_aws.stack.resource import Found, Kind, Settings
-from loadcore_aws.stack.retry import Patience
+from loadcore_aws.stack.retry import asked
 
 if TYPE_CHECKING:
     from loadcore_aws.stack.account import Account
@@ -25,12 +25,8 @@ def everything(account: Account, owner: Owner, kinds: Iterable[Kind] = KINDS) ->
     """
 
     def of_kind(kind: Kind) -> list[Found]:
-        patience = Patience(account.time, f"looking for {kind.name}")
-        while True:
-            try:
-                return kind.find(account, owner)
-            except Exception as error:
-                patience.wait_after(error)
+        doing = f"looking for {kind.name}"
+        return asked(account.time, doing, lambda: kind.find(account, owner))
 
     with ThreadPoolExecutor(AT_ONCE_MAX) as pool:
         found = [each for part in pool.map(of_kind, kinds) for each in part]

@@ -12,6 +12,7 @@ from loadcore_aws.stack import design, find
 from loadcore_aws.stack.design.gather import gather
 from loadcore_aws.stack.names import EXPIRES, Owner, parse_time
 from loadcore_aws.stack.resource import Found, Resource, differences, resolved
+from loadcore_aws.stack.retry import asked
 from loadcore_aws.stack.spec import Stack, check
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def owner_of(stack: Stack, account: Account) -> Owner:
         raise lc.PlanError(
             "region", f"is {stack.region}, and the account was opened for {account.region}"
         )
-    return Owner(stack.name, stack.region, account.identify(stack.account))
+    number = asked(account.time, "asking who we are", lambda: account.identify(stack.account))
+    return Owner(stack.name, stack.region, number)
 
 
 def make(stack: Stack, account: Account, *, expires: datetime | None = None) -> Plan:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import loadcore as lc
 from loadcore_aws.stack.errors import Meaning, explained, meaning
 
 if TYPE_CHECKING:
     from loadcore_aws.stack.account import Time
+
+Answer = TypeVar("Answer")
 
 PAUSE_S_MIN = 0.5
 PAUSE_S_MAX = 10.0
@@ -65,6 +68,19 @@ class Patience:
         self._time.sleep(seconds * (1 + self._time.jitter()) / 2)
         if self._stop is not None and self._stop.is_set():
             raise StoppedError
+
+
+def asked(time: Time, doing: str, call: Callable[[], Answer]) -> Answer:
+    """What `call` answers, which only looks and so may be repeated as it is.
+
+    Raises loadcore.LoadcoreError where AWS will not tell.
+    """
+    patience = Patience(time, doing)
+    while True:
+        try:
+            return call()
+        except Exception as error:
+            patience.wait_after(error)
 
 
 def check_time(time: Time, begin: float, within_s: float, sentence: str) -> None:

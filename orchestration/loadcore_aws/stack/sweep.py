@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from loadcore_aws.stack.names import EXPIRES, STACK, Owner, parse_time, tag_dict
-from loadcore_aws.stack.retry import Patience
+from loadcore_aws.stack.retry import asked
 
 if TYPE_CHECKING:
     from loadcore_aws.stack.account import Account
@@ -30,21 +30,19 @@ def standing(account: Account) -> list[Standing]:
 
     Raises loadcore.RunError where AWS will not tell.
     """
-    patience = Patience(account.time, "looking for stacks")
-    while True:
-        try:
-            number = account.identify()
-            ends: dict[str, datetime | None] = {}
-            for tags in _tags(account):
-                end = parse_time(tags.get(EXPIRES, ""))
-                known = ends.get(tags[STACK])
-                ends[tags[STACK]] = end if known is None else max(known, end or known)
-            return [
-                Standing(Owner(name, account.region, number), end)
-                for name, end in sorted(ends.items())
-            ]
-        except Exception as error:
-            patience.wait_after(error)
+    return asked(account.time, "looking for stacks", lambda: _standing(account))
+
+
+def _standing(account: Account) -> list[Standing]:
+    number = account.identify()
+    ends: dict[str, datetime | None] = {}
+    for tags in _tags(account):
+        end = parse_time(tags.get(EXPIRES, ""))
+        known = ends.get(tags[STACK])
+        ends[tags[STACK]] = end if known is None else max(known, end or known)
+    return [
+        Standing(Owner(name, account.region, number), end) for name, end in sorted(ends.items())
+    ]
 
 
 def _tags(account: Account) -> Iterator[dict[str, str]]:

@@ -157,11 +157,15 @@ MESSAGES = {
 }
 
 
+READS = ("Describe", "List", "Get", "Head", "Lookup", "Filter")
+
+
 @dataclass(frozen=True)
 class Rule:
     """Hits calls of `service` and `action` (empty: of any). `nth` counts those calls from 1, from
     when the rule was made; 0 hits every one. `times` limits how often it hits; 0 does not. With
-    `each` it hits the first of all calls that are alike."""
+    `each` it hits the first of all calls that are alike, and with `writes` only those that change
+    something."""
 
     kind: Kind
     service: str = ""
@@ -172,8 +176,11 @@ class Rule:
     message: str = ""
     status: int = 400
     each: bool = False
+    writes: bool = False
 
     def matches(self, request: Request) -> bool:
+        if self.writes and request.action.startswith(READS):
+            return False
         return self.service in ("", request.service) and self.action in ("", request.action)
 
     def answer(self, request: Request) -> Answer | None:

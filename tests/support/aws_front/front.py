@@ -149,10 +149,10 @@ class Front:
         `code`, `message` and `status` are for the kind `error`."""
         self._rules.add(Rule(kind, service, action, nth, times, code, message, status))
 
-    def inject_each(self, kind: Kind, service: str = "", action: str = "") -> None:
+    def inject_each(self, kind: Kind, *, writes: bool = False) -> None:
         """From now on: hits the first of all calls that are alike, so that each call there is fails
-        once."""
-        self._rules.add(Rule(kind, service, action, each=True))
+        once; with `writes` each that changes something."""
+        self._rules.add(Rule(kind, each=True, writes=writes))
 
     def clear_faults(self) -> None:
         self._rules.clear()

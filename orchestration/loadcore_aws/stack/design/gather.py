@@ -6,14 +6,14 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import loadcore as lc
 from loadcore_aws.stack.design.facts import Facts, File
 from loadcore_aws.stack.errors import code_of
 from loadcore_aws.stack.kinds import ec2_tags
 from loadcore_aws.stack.names import Owner
-from loadcore_aws.stack.retry import Patience
+from loadcore_aws.stack.retry import asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.account import Account
     from loadcore_aws.stack.spec import Stack
 
-Answer = TypeVar("Answer")
 
 SSM = "ssm:"
 ZONES = 2
@@ -35,7 +34,7 @@ def gather(account: Account, stack: Stack) -> Facts:
     and loadcore.RunError where AWS will not tell."""
     packages = _packages(stack)  # first: it costs no call
     controller = _controller(stack)
-    number = _asked(account, "asking who we are", lambda: account.identify(stack.account))
+    number = asked(account.time, "asking who we are", lambda: account.identify(stack.account))
     offered = _zones_offering(account, stack)
     vpc, subnets = _default_network(account, stack, offered)
     image = _Image(account, stack) if stack.containers is None else None
@@ -56,19 +55,9 @@ def gather(account: Account, stack: Stack) -> Facts:
     )
 
 
-def _asked(account: Account, doing: str, call: Callable[[], Answer]) -> Answer:
-    """A look may be repeated as it is."""
-    patience = Patience(account.time, doing)
-    while True:
-        try:
-            return call()
-        except Exception as error:
-            patience.wait_after(error)
-
-
 def _all(account: Account, operation: str, key: str, **parameters: Any) -> list[Any]:
     doing = operation.replace("_", " ")
-    return _asked(account, doing, lambda: account.pages("ec2", operation, key, **parameters))
+    return asked(account.time, doing, lambda: account.pages("ec2", operation, key, **parameters))
 
 
 # --- files
@@ -139,8 +128,8 @@ def _zones_offering(account: Account, stack: Stack) -> list[str]:
         {"Name": "zone-type", "Values": ["availability-zone"]},
         {"Name": "opt-in-status", "Values": ["opt-in-not-required"]},
     ]
-    answer = _asked(
-        account,
+    answer = asked(
+        account.time,
         "describe availability zones",
         lambda: account.client("ec2").describe_availability_zones(Filters=filters),
     )
@@ -246,7 +235,7 @@ class _Image:
                     raise self._no_such(account) from None
                 raise
 
-        return _asked(account, f"looking up {self._asked_for}", translated)
+        return asked(account.time, f"looking up {self._asked_for}", translated)
 
     def _no_such(self, account: Account) -> lc.PlanError:
         return lc.PlanError(
