@@ -13,9 +13,17 @@ from loadcore_aws.stack.progress import Steps
 from loadcore_aws.stack.resource import Found, Kind
 from loadcore_aws.stack.retry import Patience, StoppedError, check_time
 
+RUNS = frozenset({"auto_scaling_group", "container_service", "function"})
+LEANS_ON = frozenset(
+    {"launch_template", "image", "task_definition", "target_group", "instance_profile", "role",
+     "package", "bucket", "repository", "log_group"}
+)  # fmt: skip
+"""AWS lets these go while what RUNS still needs them, which then runs on without its footing."""
+
 
 def remove(found: Iterable[Found], steps: Steps) -> None:
-    """Rank by rank from the last one, the kinds of a rank side by side."""
+    """Rank by rank from the last one, the kinds of a rank side by side. What is refused stops
+    nothing but what it leans on."""
     by_kind: dict[str, list[Found]] = {}
     for each in found:
         by_kind.setdefault(each.kind, []).append(each)
@@ -45,6 +53,10 @@ class Removal:
             for address in addresses:
                 self._steps.skip(address, "was stopped before")
             return
+        if self._kind.name in LEANS_ON and (runs := self._still_runs()):
+            for address in addresses:
+                self._steps.skip(address, f"is kept for {runs}, which is still there")
+            return
         for address in addresses:
             self._steps.tell(address, "begin")
         patience = Patience(self._time, f"removing {self._kind.name}", self._steps.stop)
@@ -64,8 +76,13 @@ class Removal:
             for each in self._left.values():
                 self._steps.fail(each.address, error)
 
+    def _still_runs(self) -> str:
+        failed = [address for address, _ in self._steps.failed]
+        return next((each for each in failed if each.partition(".")[0] in RUNS), "")
+
     def _delete(self, found: Found, patience: Patience) -> None:
-        """Once accepted it is only waited for. What refuses to go for good is told and left."""
+        """Once accepted it is only waited for. What refuses to go for good is told and left; where
+        something does not exist, the next look tells whether it is this one."""
         if found.id in self._accepted:
             return
         try:
@@ -74,7 +91,7 @@ class Removal:
             what = meaning(error)
             if what is not Meaning.GONE:
                 self._refused(found, error, patience, in_use=what is Meaning.IN_USE)
-                return
+            return
         self._accepted.add(found.id)
 
     def _refused(self, found: Found, error: Exception, patience: Patience, *, in_use: bool) -> None:
