@@ -13,7 +13,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 CXX_FILES = find cpp tests -name '*.[ch]pp' -print0
 
 .PHONY: help demo test check setup build build-demo lint format types test-unit test-py test-cpp \
-        asan tsan tidy fuzz test-install bench crash simulate lock clean
+        asan tsan tidy fuzz test-install bench crash simulate faults lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
@@ -85,6 +85,9 @@ simulate: setup ## HISTORIES (100000) of faults and losses of power on a simulat
 	@cmake --build build/release --target test_counter
 	@$(if $(SEED),LOADCORE_SEED=$(SEED)) LOADCORE_HISTORIES=$(or $(HISTORIES),100000) \
 	  build/release/tests/test_counter --run_test=random_histories --log_level=message
+
+faults: build ## one fault alone at each call of a stack's life, of each kind in turn: hours
+	@LOADCORE_FAULTS=single python -m pytest -q -s tests/aws/test_stack_faults.py -k alone
 
 bench: build ## loadcore against wrk, oha, hey, k6, Locust and nginx: the table in docs/benchmarks.md
 	@tests/bench/peers

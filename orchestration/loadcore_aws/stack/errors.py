@@ -38,7 +38,7 @@ THROTTLED = {
     "ConcurrentAccess", "ConcurrentModification", "ConcurrentModificationException",
     "ConcurrentUpdateException", "ConflictException", "IncorrectState",
     "ResourceConflictException", "UpdateInProgressException",
-    "ContinuousBackupsUnavailableException",
+    "ContinuousBackupsUnavailableException", "EntityTemporarilyUnmodifiable",
 }  # fmt: skip
 UNKNOWN = {
     "InternalError", "InternalFailure", "InternalServerError", "InternalServiceError",

@@ -314,6 +314,9 @@ class Stack:
         if not NAME.fullmatch(self.name):
             yield Fault(("name",), f"is {self.name!r}; take 2 to 16 of a-z, 0-9 and -, a letter "
                                    "first")  # fmt: skip
+        elif self.name == "internal" or self.name.startswith(("internal-", "sg-")):
+            yield Fault(("name",), f"is {self.name!r}; AWS keeps internal- (balancers) and sg- "
+                                   "(security groups) for itself; choose another")  # fmt: skip
         if not REGION.fullmatch(self.region):
             yield Fault(("region",), f"is {self.region!r}; give one such as eu-central-1")
         if self.account and not re.fullmatch(r"\d{12}", self.account):

@@ -28,6 +28,7 @@ def _balancer(stack: Stack, facts: Facts) -> Resource:
     internal = stack.balancer.internal
     where = network.private_subnets if internal else network.public_subnets
     settings = {
+        "vpc": network.vpc(stack, facts),
         "scheme": "internal" if internal else "internet-facing",
         "subnets": where(stack, facts),
         "security_groups": [Ref("security_group.balancer")],

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 POLICY_VERSION = "2012-10-17"
 """of the policy language (IAM JSON policy elements: Version, IAM User Guide)"""
 
+EC2 = "ec2.amazonaws.com"
+EC2_IN_CHINA = "ec2.amazonaws.com.cn"
+"""IAM refuses the other one there, which it does not for most services."""
+
 TABLE_ACTIONS = (
     "dynamodb:BatchGetItem",
     "dynamodb:BatchWriteItem",
@@ -34,7 +38,7 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
     if stack.containers is not None:
         return []
     role = {
-        "trust": trust("ec2.amazonaws.com"),
+        "trust": trust(EC2_IN_CHINA if facts.partition == "aws-cn" else EC2),
         "policies": {"instances": document(_statements(stack, facts))},
     }
     profile = {"roles": [Ref("role.instances")]}

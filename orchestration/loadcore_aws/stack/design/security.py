@@ -23,11 +23,11 @@ ENGINE_PORTS = {"postgres": 5432, "mysql": 3306}
 
 def resources(stack: Stack, facts: Facts) -> list[Resource]:
     port = stack.service.port
-    clients = [_tcp(stack.balancer.port, _canonical(cidr)) for cidr in stack.access.clients]
+    clients = [_tcp(stack.balancer.port, cidr) for cidr in _each_once(stack.access.clients)]
     # It names no group: the instances' one names the balancer's already.
     balancer = _group(stack, facts, "balancer", clients, [_tcp(port, EVERYWHERE)])
     inward = [_tcp(port, Ref("security_group.balancer"))]
-    inward += [_tcp(SSH_PORT, _canonical(cidr)) for cidr in stack.access.ssh]
+    inward += [_tcp(SSH_PORT, cidr) for cidr in _each_once(stack.access.ssh)]
     # Where they go is not known: indexes, AWS's services, whatever their arguments name.
     outward = [{"protocol": "-1", "from": -1, "to": -1, "source": EVERYWHERE}]
     made = [balancer, _group(stack, facts, "instances", inward, outward)]
@@ -53,6 +53,6 @@ def _tcp(port: int, source: str | Ref) -> Rule:
     return {"protocol": "tcp", "from": port, "to": port, "source": source}
 
 
-def _canonical(cidr: str) -> str:
-    """As EC2 gives it back."""
-    return str(ipaddress.ip_network(cidr))
+def _each_once(cidrs: Iterable[str]) -> list[str]:
+    """As EC2 gives them back."""
+    return list(dict.fromkeys(str(ipaddress.ip_network(cidr)) for cidr in cidrs))

@@ -46,12 +46,12 @@ Owned: TypeAlias = tuple[str, dict[str, Any], dict[str, str]]
 
 
 class LoadBalancer(Kind):
-    """Settings: `scheme` (internet-facing or internal), `subnets`, `security_groups` (sorted ids),
+    """Settings: `vpc`, `scheme` (internet-facing or internal), `subnets`, `security_groups` (sorted ids),
     `idle_timeout_s`, `drop_invalid_headers`. Attributes: `dns_name`, `full_name` as metrics have
     it."""
 
     name = "load_balancer"
-    fixed = frozenset({"scheme"})
+    fixed = frozenset({"vpc", "scheme"})
     ready_within_s = 600.0
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
@@ -62,6 +62,7 @@ class LoadBalancer(Kind):
         arn = element["LoadBalancerArn"]
         answer = account.client(SERVICE).describe_load_balancer_attributes(LoadBalancerArn=arn)
         settings = {
+            "vpc": element["VpcId"],
             "scheme": element["Scheme"],
             "subnets": sorted(zone["SubnetId"] for zone in element["AvailabilityZones"]),
             "security_groups": sorted(element.get("SecurityGroups") or ()),

@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+from loadcore_aws.stack.errors import code_of
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
 from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import STACK, tag_dict, tag_list
@@ -142,9 +145,18 @@ class InstanceProfile(Kind):
         if "roles" in changed:
             self._empty(iam, found)
             for role in want.settings["roles"]:
-                iam.add_role_to_instance_profile(InstanceProfileName=found.id, RoleName=role)
+                self._add(iam, found.id, role)
         if "tags" in changed:
             iam.tag_instance_profile(InstanceProfileName=found.id, Tags=tag_list(want.tags))
+
+    def _add(self, iam: Any, profile: str, role: str) -> None:
+        """A profile has one role at most, so this limit means that one is in it and does not show
+        yet ("Troubleshooting IAM", AWS IAM User Guide): the next look will tell which."""
+        try:
+            iam.add_role_to_instance_profile(InstanceProfileName=profile, RoleName=role)
+        except ClientError as error:
+            if code_of(error) != "LimitExceeded":
+                raise
 
     def delete(self, account: Account, found: Found) -> None:
         iam = account.client("iam")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+import loadcore as lc
 from loadcore_aws.stack.errors import Meaning, meaning
 from loadcore_aws.stack.kinds import ec2_tags
 from loadcore_aws.stack.resource import Found, Kind, Want
@@ -12,9 +15,10 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.account import Account
     from loadcore_aws.stack.names import Owner
 
-from botocore.exceptions import ClientError
-
 EVERYWHERE = "0.0.0.0/0"
+INTERFACES_GO_WITHIN_S = 900.0
+"""a deleted balancer's interfaces, public addresses among them, stay for minutes and keep subnets
+and gateway in use"""
 
 
 class Vpc(Kind):
@@ -68,6 +72,7 @@ class InternetGateway(Kind):
     """Settings: `vpc`, to which it is attached."""
 
     name = "internet_gateway"
+    gone_within_s = INTERFACES_GO_WITHIN_S
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         gateways = account.pages(
@@ -119,6 +124,7 @@ class Subnet(Kind):
 
     name = "subnet"
     fixed = frozenset({"vpc", "cidr", "zone"})
+    gone_within_s = INTERFACES_GO_WITHIN_S
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         subnets = account.pages(
@@ -220,6 +226,7 @@ class NatGateway(Kind):
             ec2_tags.name_of(tags),
             gateway["NatGatewayId"],
             settings,
+            {"reason": gateway.get("FailureMessage") or gateway.get("FailureCode") or ""},
             state=gateway["State"],
             tags=tags,
         )
@@ -240,10 +247,19 @@ class NatGateway(Kind):
             account.client("ec2").delete_nat_gateway(NatGatewayId=found.id)
 
     def pending(self, account: Account, found: Found) -> str:
+        """Raises loadcore.RunError where it failed, which it stays: it is removed then, so that the
+        next attempt begins anew ("Troubleshoot NAT gateways", Amazon VPC User Guide)."""
+        if found.state == "failed":
+            self.delete(account, found)
+            raise lc.RunError(
+                f"the NAT gateway {found.id} could not be made: "
+                f"{found.attributes['reason'] or 'AWS does not say why'}; it is removed again; "
+                "mend that and repeat the command"
+            )
         return "" if found.state == "available" else found.state
 
     def going(self, found: Found) -> bool:
-        return found.state in {"deleting", "failed"}
+        return found.state == "deleting"
 
 
 class RouteTable(Kind):
