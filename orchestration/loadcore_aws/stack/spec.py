@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,14}[a-z0-9]")
+TAG = re.compile(r"[\w .:/=+\-@]*")
+"""what all services take in a tag ("tagKeyType" and "tagValueType", IAM API Reference)"""
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 DEFAULT_IMAGE = "ssm:/aws/service/debian/release/12/latest/amd64"
 
@@ -324,6 +326,10 @@ class Stack:
         for key, text in self.tags.items():
             if key.startswith(("aws:", "loadcore:")) or not 1 <= len(key) <= 128:
                 yield Fault(("tags", key), "is kept for others; choose another name")
+            if not TAG.fullmatch(key) or not TAG.fullmatch(text):
+                sentence = "has what not every service takes in a tag"
+                remedy = "take letters, digits, spaces and _ . : / = + - @"
+                yield Fault(("tags", key), f"{sentence}; {remedy}")
             if len(text) > 256:
                 yield Fault(("tags", key), "is longer than 256 characters")
 

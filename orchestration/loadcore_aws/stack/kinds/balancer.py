@@ -46,9 +46,9 @@ Owned: TypeAlias = tuple[str, dict[str, Any], dict[str, str]]
 
 
 class LoadBalancer(Kind):
-    """Settings: `vpc`, `scheme` (internet-facing or internal), `subnets`, `security_groups` (sorted ids),
-    `idle_timeout_s`, `drop_invalid_headers`. Attributes: `dns_name`, `full_name` as metrics have
-    it."""
+    """Settings: `vpc`, `scheme` (internet-facing or internal), `subnets`, `security_groups`
+    (sorted ids), `idle_timeout_s`, `drop_invalid_headers`. Attributes: `dns_name`, `full_name` as
+    metrics have it."""
 
     name = "load_balancer"
     fixed = frozenset({"vpc", "scheme"})
