@@ -17,7 +17,7 @@ from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.plan import Plan, _changes, in_order
 from loadcore_aws.stack.progress import Event, Outcome
-from loadcore_aws.stack.resource import Ref, Resource
+from loadcore_aws.stack.resource import Found, Ref, Resource
 from loadcore_aws.stack.spec import Package, Stack
 
 OWNER = Owner("demo", "eu-central-1", "123456789012")
@@ -166,6 +166,14 @@ def test_what_is_never_ready_is_told_after_its_bound() -> None:
     ((address, error),) = outcome.failed
     assert address == "thing.a"
     assert "thing.a is not ready: settling, and 60 s have passed" in str(error)
+
+
+def test_what_moves_is_given_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    def pending(self: PretendKind, account: PretendAws, found: Found) -> str:
+        return "" if account.clock > 240 else f"{account.clock // 50:.0f} of 5"
+
+    monkeypatch.setattr(PretendKind, "pending", pending)
+    assert apply(PretendAws(), [thing("a")]).complete
 
 
 def test_what_does_not_keep_a_change_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

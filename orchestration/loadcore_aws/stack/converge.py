@@ -40,6 +40,7 @@ __all__ = ["Event", "Outcome", "apply", "destroy"]
 VISIBLE_WITHIN_S = 60.0
 VISIBLE_AFTER_UNKNOWN_S = 10.0
 UPDATES_MAX = 6
+PROGRESSES_MAX = 20
 
 
 def apply(
@@ -147,6 +148,8 @@ class Step:
         self._updates = 0
         self._polls = 0
         self._waits_since: float | None = None
+        self._waits_for = ""
+        self._progresses = 0
         self._did: list[str] = []
 
     def run(self) -> Found:
@@ -218,9 +221,14 @@ class Step:
             self._patience.poll(self._updates)
 
     def _wait(self, waits_for: str) -> None:
+        """Its time begins anew whenever something moves, PROGRESSES_MAX times at most."""
         address = self._resource.address
-        if self._waits_since is None:
+        if self._waits_since is None or (
+            waits_for != self._waits_for and self._progresses < PROGRESSES_MAX
+        ):
             self._waits_since = self._time.now()
+            self._waits_for = waits_for
+            self._progresses += 1
         check_time(
             self._time,
             self._waits_since,
