@@ -15,7 +15,8 @@ from loadcore_aws.stack.design.facts import Facts
 from loadcore_aws.stack.errors import Meaning, meaning
 from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.names import RESOURCE, Owner, tag_list
-from loadcore_aws.stack.resource import Found, Want
+from loadcore_aws.stack.plan import Plan, _changes
+from loadcore_aws.stack.resource import Found, Ref, Resource, Want
 from loadcore_aws.stack.spec import Access, Package, Stack
 
 STACK = Stack("demo", "eu-central-1", Package("a.whl"))
@@ -149,3 +150,25 @@ def test_target_tracking_takes_no_percentile() -> None:
     (fault,) = TargetTracking("p", 1.0, Metric("Mine", "latency"), statistic="p99").faults()
     assert fault.where == ("statistic",)
     assert not list(TargetTracking("p", 1.0, Metric("Mine", "latency"), "Maximum").faults())
+
+
+@pytest.mark.parametrize(
+    ("had", "tags", "expected"),
+    [("t3.small", {}, {"keep"}), ("t3.micro", {}, {"update"}), ("t3.small", {"a": "b"}, {"keep"})],
+    ids=["nothing", "another type", "tags alone"],
+)
+def test_a_plan_shows_that_a_new_template_version_is_a_new_group(
+    had: str, tags: dict[str, str], expected: set[str]
+) -> None:
+    plan = Plan(replace(STACK, tags=tags), OWNER, None, ())
+    template = Resource("launch_template", "instances", {"type": "t3.small"})
+    version = Ref(template.address, "version")
+    group = Resource("auto_scaling_group", "main", {"template": {"version": version}})
+    found = [
+        Found("launch_template", "instances", "lt-1", {"type": had}, {"version": "1"},
+              tags=OWNER.tags(template.address, {}, None)),
+        Found("auto_scaling_group", "main", "demo-main", {"template": {"version": "1"}},
+              tags=OWNER.tags(group.address, tags, None)),
+    ]  # fmt: skip
+    changes = {each.address: each.action for each in _changes(plan, [template, group], found)}
+    assert {changes[group.address]} == expected

@@ -183,10 +183,6 @@ class TargetTracking:
             yield Fault(("statistic",), f"is {self.statistic!r}; a tracked metric takes {known}")
         if self.metric == "cpu" and self.target > 100:
             yield Fault(("target",), "is a CPU share above 100 %, which is never reached")
-        # CustomizedMetricSpecification, Amazon EC2 Auto Scaling API Reference
-        if self.statistic not in STATISTICS:
-            known = ", ".join(STATISTICS)
-            yield Fault(("statistic",), f"is {self.statistic!r}; target tracking takes {known}")
 
 
 Policy: TypeAlias = Simple | StepPolicy | TargetTracking

@@ -122,16 +122,16 @@ def _changes(plan: Plan, wanted: list[Resource], found: list[Found]) -> list[Cha
     for resource in wanted:
         change = _change(plan, resource, by_address.pop(resource.address, []), known)
         if change.found is not None and change.action != "replace":
-            known[resource.address] = _to_be(change.found, change.action)
+            known[resource.address] = _to_be(change.found, change)
         changes.append(change)
     for address, rest in by_address.items():
         changes.append(Change(address, "delete", None, rest[0], surplus=tuple(rest)))
     return changes
 
 
-def _to_be(found: Found, action: Action) -> Found:
-    """Without what an update is going to change of it."""
-    if action == "keep":
+def _to_be(found: Found, change: Change) -> Found:
+    """Without what an update is going to change of it, which one of tags alone does not."""
+    if all(reason.setting == "tags" for reason in change.reasons):
         return found
     moving = find.kind_of(found).moving
     stays = {key: value for key, value in found.attributes.items() if key not in moving}

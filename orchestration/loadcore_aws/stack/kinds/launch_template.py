@@ -24,6 +24,7 @@ class LaunchTemplate(Kind):
     """
 
     name = "launch_template"
+    moving = frozenset({"version"})
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         templates = account.pages(
