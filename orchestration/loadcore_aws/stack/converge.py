@@ -40,6 +40,7 @@ __all__ = ["Event", "Outcome", "apply", "destroy"]
 VISIBLE_WITHIN_S = 60.0
 VISIBLE_AFTER_UNKNOWN_S = 10.0
 UPDATES_MAX = 6
+SETTLES_WITHIN_S = 60.0
 PROGRESSES_MAX = 20
 
 
@@ -146,6 +147,7 @@ class Step:
         self._created_at: float | None = None
         self._visible_within_s = VISIBLE_WITHIN_S
         self._updates = 0
+        self._first_update_at = 0.0
         self._polls = 0
         self._waits_since: float | None = None
         self._waits_for = ""
@@ -208,7 +210,10 @@ class Step:
         self._did = ["created"]
 
     def _update(self, found: Found, wrong: frozenset[str]) -> None:
-        if self._updates == UPDATES_MAX:
+        now = self._time.now()
+        if self._updates == 0:
+            self._first_update_at = now
+        if self._updates >= UPDATES_MAX and now - self._first_update_at >= SETTLES_WITHIN_S:
             raise lc.RunError(
                 f"{self._resource.address}: AWS keeps {', '.join(sorted(wrong))} other than wanted "
                 "although it took the change; look at it in the console"
