@@ -13,10 +13,10 @@ import pytest
 from rich.console import Console
 
 from loadcore_aws.cli._cost_text import cost_lines
-from loadcore_aws.cli._plan_text import VALUE_CHARS_MAX, parts, plan_dict, plan_lines, text
 from loadcore_aws.cli._progress import Progress
 from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.plan import Change, Plan, Reason
+from loadcore_aws.stack.plan_text import VALUE_CHARS_MAX, parts, plan_dict, plan_lines, text
 from loadcore_aws.stack.prices import ByUse, Cost, Line, Span
 from loadcore_aws.stack.progress import Event
 from loadcore_aws.stack.resource import Found, Ref, Resource
@@ -70,6 +70,21 @@ def test_brackets_of_values_are_no_markup() -> None:
     reason = Reason("tags", {"a": "[red]x[/]"}, {"a": "[/]"})
     change = Change(wanted.address, "update", wanted, found, (reason,))
     assert "      tags.a: [red]x[/] → [/]" in lines(plan_of(change))
+
+
+def test_a_plan_shows_itself_as_text_and_as_a_table() -> None:
+    wanted, found = subnet()
+    reason = Reason("tags", {"a": "<b>"}, {"a": "[/]"})
+    made = plan_of(
+        Change(wanted.address, "update", wanted, found, (reason,)),
+        Change("subnet.kept", "keep", None, found),
+    )
+    assert str(made).splitlines() == lines(made)
+    table = made._repr_html_()
+    assert table.count("<tr>") == 1
+    assert ">subnet.public-a<" in table
+    assert "tags.a: &lt;b&gt; → [/]" in table
+    assert "1 to change, 1 to keep as they are" in table
 
 
 def test_only_what_differs_in_a_table_is_shown() -> None:

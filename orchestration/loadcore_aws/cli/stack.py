@@ -26,10 +26,10 @@ from loadcore_aws.cli._options import (
     show,
     stack_file,
 )
-from loadcore_aws.cli._plan_text import plan_dict, plan_lines, removal_lines
 from loadcore_aws.cli._progress import INTERRUPTED, Progress, stoppable
 from loadcore_aws.cli._status_text import standing_lines, status_lines
-from loadcore_aws.stack import converge, find, plan, prices, sweep
+from loadcore_aws.stack import converge, find, plan, sweep
+from loadcore_aws.stack.plan_text import plan_dict, plan_lines, removal_lines
 from loadcore_aws.stack.status import look, url_of
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def plan_command(
     """Show what apply would do and what it costs; change nothing."""
     opened = open_stack(path, profile, endpoint_url)
     made = _plan(opened, expires_in)
-    cost = prices.cost(made.resources, opened.stack)
+    cost = made.cost
     if as_json:
         emit_json({**plan_dict(made), "cost": cost.to_dict()})
     else:
@@ -99,7 +99,7 @@ def apply(
     """
     opened = open_stack(path, profile, endpoint_url)
     made = _plan(opened, expires_in)
-    show([*plan_lines(made), "", *cost_lines(prices.cost(made.resources, opened.stack)), ""])
+    show([*plan_lines(made), "", *cost_lines(made.cost), ""])
     # Where nothing is to be changed it still waits for what an interrupted one left unready.
     if not made.empty:
         confirm(ctx, yes=yes, what="make these changes")

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import loadcore as lc
-from loadcore_aws.stack import design, find
+from loadcore_aws.stack import design, find, plan_text, prices
 from loadcore_aws.stack.design.gather import gather
 from loadcore_aws.stack.names import EXPIRES, Owner, parse_time
 from loadcore_aws.stack.resource import Found, Resource, differences, resolved
@@ -59,6 +59,18 @@ class Plan:
     @property
     def resources(self) -> tuple[Resource, ...]:
         return tuple(change.wanted for change in self.changes if change.wanted is not None)
+
+    @property
+    def cost(self) -> prices.Cost:
+        """USD, an estimate; see loadcore_aws.stack.prices."""
+        return prices.cost(self.resources, self.stack)
+
+    def __str__(self) -> str:
+        """As `loadcore stack plan` shows it, without colours and cost."""
+        return plan_text.plain(self)
+
+    def _repr_html_(self) -> str:
+        return plan_text.html(self)
 
     def tags_of(self, address: str) -> dict[str, str]:
         return self.owner.tags(address, self.stack.tags, self.expires)

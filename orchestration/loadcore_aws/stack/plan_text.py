@@ -1,12 +1,14 @@
-"""A plan as people read it, and as JSON."""
+"""A plan as people read it, on a terminal and in a notebook, and as JSON."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from html import escape as html_escape
 from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
+from rich.text import Text
 
 from loadcore_aws.stack import find
 from loadcore_aws.stack.names import format_time
@@ -34,9 +36,36 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for change in plan.changes:
         yield from _change_lines(change)
     yield ""
+    yield f"[bold]{_summary(plan)}[/]"
+
+
+def plain(plan: Plan) -> str:
+    return "\n".join(Text.from_markup(line).plain for line in plan_lines(plan))
+
+
+def html(plan: Plan) -> str:
+    """A table of what is to happen; what stays as it is is only counted."""
+    rows = []
+    for change in plan.changes:
+        why = [Text.from_markup(line).plain.strip() for line in _change_lines(change)]
+        if not why:
+            continue
+        if change.action in SIGNS:
+            del why[0]
+        sign = SIGNS.get(change.action, "")
+        cells = (sign, change.address, "\n".join(why))
+        style = "text-align:left;white-space:pre-wrap"
+        row = "".join(f'<td style="{style}">{html_escape(cell)}</td>' for cell in cells)
+        rows.append(f"<tr>{row}</tr>")
+    owner = plan.owner
+    title = f"Stack {owner.stack} in {owner.region}, account {owner.account}: {_summary(plan)}"
+    return f"<table><caption>{html_escape(title)}</caption>{''.join(rows)}</table>"
+
+
+def _summary(plan: Plan) -> str:
     counted = counts(plan)
     said = [f"{counted[action]} {words}" for action, words in WORDS.items() if counted[action]]
-    yield f"[bold]{', '.join(said)}[/]" if said else "[bold]nothing is asked for[/]"
+    return ", ".join(said) or "nothing is asked for"
 
 
 def _heading(plan: Plan) -> Iterator[str]:
