@@ -267,7 +267,7 @@ def test_the_controller_may_do_what_it_does(
         scale_out=replace(control.scale_out, above=0.5, for_times=1),
         scale_in=replace(control.scale_in, below=0.1),
     )
-    monkeypatch.setattr(aws_lambda.config, "read", lambda _: raised)
+    monkeypatch.setattr(config, "read", lambda _: raised)
     monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
     aws.forget_calls()
     report = aws_lambda.handler({}, SimpleNamespace(function_name="likes-full-controller"))
