@@ -12,7 +12,7 @@ from loadcore_aws.stack import design, find, plan_text, prices
 from loadcore_aws.stack.design.gather import gather
 from loadcore_aws.stack.names import EXPIRES, Owner, parse_time
 from loadcore_aws.stack.resource import Found, Resource, differences, resolved
-from loadcore_aws.stack.retry import asked
+from loadcore_aws.stack.retry import FIRST_CALL_WITHIN_S, asked
 from loadcore_aws.stack.spec import Stack, check
 
 if TYPE_CHECKING:
@@ -82,7 +82,12 @@ def owner_of(stack: Stack, account: Account) -> Owner:
         raise lc.PlanError(
             "region", f"is {stack.region}, and the account was opened for {account.region}"
         )
-    number = asked(account.time, "asking who we are", lambda: account.identify(stack.account))
+    number = asked(
+        account.time,
+        "asking who we are",
+        lambda: account.identify(stack.account),
+        within_s=FIRST_CALL_WITHIN_S,
+    )
     return Owner(stack.name, stack.region, number)
 
 

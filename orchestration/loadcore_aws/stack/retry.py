@@ -19,6 +19,7 @@ PAUSE_S_MAX = 10.0
 POLL_S_MIN = 1.0
 POLL_S_MAX = 15.0
 
+FIRST_CALL_WITHIN_S = 15.0
 WITHIN_S = {
     Meaning.THROTTLED: 300.0,
     Meaning.UNKNOWN: 120.0,
@@ -70,8 +71,11 @@ class Patience:
             raise StoppedError
 
 
-def asked(time: Time, doing: str, call: Callable[[], Answer]) -> Answer:
-    """What `call` answers, which only looks and so may be repeated as it is.
+def asked(
+    time: Time, doing: str, call: Callable[[], Answer], *, within_s: float | None = None
+) -> Answer:
+    """What `call` answers, which only looks and so may be repeated as it is. `within_s` is for a
+    first call, where no answer means that there is nobody rather than a lost answer.
 
     Raises loadcore.LoadcoreError where AWS will not tell.
     """
@@ -80,7 +84,7 @@ def asked(time: Time, doing: str, call: Callable[[], Answer]) -> Answer:
         try:
             return call()
         except Exception as error:
-            patience.wait_after(error)
+            patience.wait_after(error, within_s=within_s)
 
 
 def check_time(time: Time, begin: float, within_s: float, sentence: str) -> None:

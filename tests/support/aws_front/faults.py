@@ -6,6 +6,7 @@ Codes are those of each service's API reference ("Common errors" and the action'
 
 from __future__ import annotations
 
+import re
 import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -157,6 +158,7 @@ MESSAGES = {
 }
 
 
+_TOKEN = re.compile(r"\b[0-9a-f]{32}\b|\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 READS = ("Describe", "List", "Get", "Head", "Lookup", "Filter")
 
 
@@ -222,10 +224,11 @@ def _not_yet_by_parameter(request: Request) -> Said:
 
 
 def likeness(request: Request) -> tuple[str, ...]:
-    """The same for calls that ask for the same; idempotency tokens do not count."""
-    asked = {key: value for key, value in request.parameters.items() if "Token" not in key}
+    """The same for calls that ask for the same; idempotency tokens do not count, wherever they are
+    written."""
     path = request.target.partition("?")[0]
-    return (request.service, request.action, request.method, path, repr(sorted(asked.items())))
+    asked = _TOKEN.sub("", repr(sorted(request.parameters.items())))
+    return (request.service, request.action, request.method, path, asked)
 
 
 class Rules:
