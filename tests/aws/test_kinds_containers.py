@@ -263,6 +263,9 @@ class Ecs:
     class exceptions:  # noqa: N801
         ClusterNotFoundException = type("ClusterNotFoundException", (Exception,), {})
 
+    def describe_clusters(self, **parameters: Any) -> dict[str, Any]:
+        return {"clusters": [{"clusterArn": arn} for arn in parameters["clusters"]]}
+
     def describe_services(self, **parameters: Any) -> dict[str, Any]:
         return {"services": [self.service]}
 

@@ -47,7 +47,8 @@ def world(aws: Front) -> World:
     [
         ("ContinuousBackupsUnavailableException", "Backups are being enabled", Meaning.THROTTLED),
         ("InvalidParameterException", "Unable to Start a service that is still Draining.",
-         Meaning.NOT_YET),
+         Meaning.THROTTLED),
+        ("ValidationException", "Rule can't be deleted since it has targets.", Meaning.IN_USE),
         ("InvalidParameterException", "The target group with targetGroupArn arn:x does not have "
          "an associated load balancer.", Meaning.NOT_YET),
         ("ValidationException", "ECS service doesn't exist: service/a/b", Meaning.NOT_YET),

@@ -52,6 +52,7 @@ IN_USE = {
     "InvalidDBSubnetGroupStateFault", "InvalidDBInstanceState", "InvalidGroup.InUse",
     "InvalidSnapshot.InUse", "RepositoryNotEmptyException",
 }  # fmt: skip
+USED = ("pending delete", "since it has targets")  # of Auto Scaling groups, EventBridge's rules
 INVALID = {
     "InvalidParameterValue", "InvalidParameterValueException", "InvalidParameterCombination",
     "InvalidParameterException", "InvalidParameter", "ValidationError", "ValidationException",
@@ -64,7 +65,6 @@ UNSEEN = (
     "does not exist",
     "doesn't exist",
     "does not have an associated load balancer",
-    "still draining",
     "not found",
     "service linked role",
     "service-linked role",
@@ -100,13 +100,14 @@ def meaning(error: BaseException) -> Meaning:
         return Meaning.REFUSED
     code = code_of(error)
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in THROTTLED or status == 429:
+    message = message_of(error)
+    if code in THROTTLED or status == 429 or "still draining" in message.lower():  # an ECS service
         return Meaning.THROTTLED
-    if code in IN_USE or "pending delete" in message_of(error):  # so say Auto Scaling groups
+    if code in IN_USE or any(words in message for words in USED):
         return Meaning.IN_USE
     if code in UNKNOWN or status >= 500:
         return Meaning.UNKNOWN
-    if _is_not_yet(code, message_of(error)):
+    if _is_not_yet(code, message):
         return Meaning.NOT_YET
     if _is_gone(code):
         return Meaning.GONE

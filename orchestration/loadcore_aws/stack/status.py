@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.resource import Found
 
 ACTIVITIES_MAX = 5
-TRACKING_PREFIX = "TargetTracking-"  # of the alarms that target tracking policies make
+TRACKING_PREFIX = "TargetTracking-"
+"""of the alarms that target tracking makes; the group's name follows, or service/CLUSTER/NAME"""
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,8 @@ def look(account: Account, owner: Owner) -> Status:
         by_kind.setdefault(each.kind, []).append(each)
     groups = _groups(account, [each.id for each in by_kind.get("auto_scaling_group", ())])
     services = by_kind.get("container_service", ())
+    scaled = [str(each["AutoScalingGroupName"]) for each in groups]
+    scaled += [each.attributes["resource"] for each in services]
     return Status(
         owner.stack,
         owner.region,
@@ -120,7 +123,7 @@ def look(account: Account, owner: Owner) -> Status:
         _size_of_group(groups) if groups else _size_of_service(account, services),
         tuple(_instance(each) for group in groups for each in group["Instances"]),
         tuple(_targets(account, by_kind.get("target_group", ()))),
-        tuple(_alarms(account, by_kind.get("alarm", ()), groups)),
+        tuple(_alarms(account, by_kind.get("alarm", ()), scaled)),
         tuple(_activities(account, groups)),
         tuple(Standing(each.address, each.id, each.state) for each in found),
     )
@@ -203,11 +206,9 @@ def _targets(account: Account, groups: Iterable[Found]) -> Iterable[Target]:
             )
 
 
-def _alarms(
-    account: Account, ours: Sequence[Found], groups: Sequence[Mapping[str, Any]]
-) -> Iterable[AlarmState]:
-    """The file's, and those that target tracking has made for the group."""
-    prefixes = [f"{TRACKING_PREFIX}{group['AutoScalingGroupName']}-" for group in groups]
+def _alarms(account: Account, ours: Sequence[Found], scaled: Sequence[str]) -> Iterable[AlarmState]:
+    """The file's, and those that target tracking has made for the group or the service."""
+    prefixes = [f"{TRACKING_PREFIX}{name}-" for name in scaled]
     described = []
     if ours:
         names = [each.id for each in ours]

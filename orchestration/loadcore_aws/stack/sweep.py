@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from loadcore_aws.stack.kinds.identity import folder
+from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import EXPIRES, STACK, Owner, parse_time, tag_dict
 from loadcore_aws.stack.retry import asked
 
@@ -62,3 +64,8 @@ def _tags(account: Account) -> Iterator[dict[str, str]]:
         for tag in account.pages(service, operation, "Tags", Filters=keys):
             by_resource.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
         yield from (tags for tags in by_resource.values() if STACK in tags)
+    for role in account.pages("iam", "list_roles", "Roles", PathPrefix=folder(account.region)):
+        answer = unless_gone(account.client("iam").get_role, RoleName=role["RoleName"])
+        tags = tag_dict(answer["Role"].get("Tags")) if answer is not None else {}
+        if STACK in tags:
+            yield tags

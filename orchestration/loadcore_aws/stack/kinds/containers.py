@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 DEPLOYED_BY = "loadcore:deployed-by"
 """A tag of the service: the token of the apply that last deployed something to it."""
 
+LEAVING = "loadcore:leaving-"
+"""Begins the key of a tag of the cluster, one for each service that was deleted: while its tasks
+drain, DescribeServices tells of it and ListServices does not (DeleteService, Amazon ECS API
+Reference)."""
+
 
 def ecs_tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in sorted(tags.items())]
@@ -33,6 +38,7 @@ class Cluster(Kind):
     """Settings: `insights` (CloudWatch's Container Insights, which cost). Its id is its name."""
 
     name = "cluster"
+    gone_within_s = 900.0  # tasks go on stopping after their service is gone
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         listed = account.pages("ecs", "list_clusters", "clusterArns")
@@ -109,10 +115,10 @@ class ContainerService(Kind):
     reach ECR without NAT), `grace_s`, `min_percent` and `max_percent` of the tasks while a new
     version comes, and `desired`, which counts at creation only: from then on policies decide.
 
-    Its id is its ARN; attributes `name`, `cluster`, `resource` (as Application Auto Scaling says
-    it), `running`, `desired`, `reason`, `rolled_back`. A version that does not get healthy is
-    rolled back by ECS' circuit breaker ("How the Amazon ECS deployment circuit breaker detects
-    failures", Amazon ECS Developer Guide), and that is told; what ran before runs on.
+    Its id is its ARN; attributes `name`, `cluster`, `cluster_arn`, `resource` (as Application Auto
+    Scaling says it), `running`, `desired`, `reason`, `rolled_back`. A version that does not get
+    healthy is rolled back by ECS' circuit breaker ("How the Amazon ECS deployment circuit breaker
+    detects failures", Amazon ECS Developer Guide), and that is told; what ran before runs on.
     """
 
     name = "container_service"
@@ -122,21 +128,28 @@ class ContainerService(Kind):
     gone_within_s = 900.0
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
+        listed = account.pages("ecs", "list_clusters", "clusterArns")
+        ours = [arn for arn in listed if arn.rpartition("/")[2].startswith(owner.prefix)]
         services = [
             service
-            for arn in account.pages("ecs", "list_clusters", "clusterArns")
-            if arn.rpartition("/")[2].startswith(owner.prefix)
-            for service in self._services(account, arn)
+            for part in _in_parts(ours, 100)
+            for cluster in account.client("ecs").describe_clusters(clusters=part, include=["TAGS"])[
+                "clusters"
+            ]
+            for service in self._services(account, cluster)
         ]
         return all_found(services, lambda service: self._found(owner, service))
 
-    def _services(self, account: Account, cluster: str) -> Iterator[dict[str, Any]]:
-        ecs = account.client("ecs")
+    def _services(self, account: Account, described: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        ecs, cluster = account.client("ecs"), described["clusterArn"]
         try:
             listed = account.pages("ecs", "list_services", "serviceArns", cluster=cluster)
         except ecs.exceptions.ClusterNotFoundException:  # it is listed for a while yet
             return
-        for part in _in_parts(listed, 10):
+        names = {arn.rpartition("/")[2] for arn in listed}
+        tags = tag_dict(described.get("tags"))
+        names |= {key.removeprefix(LEAVING) for key in tags if key.startswith(LEAVING)}
+        for part in _in_parts(sorted(names), 10):
             answer = ecs.describe_services(cluster=cluster, services=part, include=["TAGS"])
             yield from (each for each in answer["services"] if each["status"] != "INACTIVE")
 
@@ -149,6 +162,7 @@ class ContainerService(Kind):
         attributes = {
             "name": service["serviceName"],
             "cluster": cluster,
+            "cluster_arn": service["clusterArn"],
             "resource": f"service/{cluster}/{service['serviceName']}",
             "running": str(service["runningCount"]),
             "desired": str(service["desiredCount"]),
@@ -195,10 +209,12 @@ class ContainerService(Kind):
         ecs.tag_resource(resourceArn=found.id, tags=ecs_tags(tags))
 
     def delete(self, account: Account, found: Found) -> None:
-        if not self.going(found):
-            account.client("ecs").delete_service(
-                cluster=found.attributes["cluster"], service=found.id, force=True
-            )
+        if self.going(found):
+            return
+        ecs = account.client("ecs")
+        leaving = {LEAVING + found.attributes["name"]: "yes"}
+        ecs.tag_resource(resourceArn=found.attributes["cluster_arn"], tags=ecs_tags(leaving))
+        ecs.delete_service(cluster=found.attributes["cluster"], service=found.id, force=True)
 
     def pending(self, account: Account, found: Found) -> str:
         if found.state == "FAILED":

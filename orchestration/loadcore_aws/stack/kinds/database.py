@@ -24,6 +24,10 @@ VERSION_ASKED = "loadcore:engine-version"
 """Tags that keep what RDS does not: whether a last snapshot is wanted, which must be known when the
 file is lost, and the version as it was asked for, such as 16 where 16.4 runs."""
 
+SERVES = {"available", "storage-optimization"}
+"""The second, after the disk has grown, may last a day, and all goes on meanwhile ("Viewing Amazon
+RDS DB instance status", Amazon RDS User Guide)."""
+
 HOPELESS = {
     "failed", "inaccessible-encryption-credentials", "incompatible-network",
     "incompatible-option-group", "incompatible-parameters", "incompatible-restore",
@@ -117,7 +121,7 @@ class Database(Kind):
             "secret": database.get("MasterUserSecret", {}).get("SecretArn", ""),
         }
         state = database.get("DBInstanceStatus", "creating")
-        if state == "available" and database.get("PendingModifiedValues"):
+        if state in SERVES and database.get("PendingModifiedValues"):
             state = "changes " + ", ".join(sorted(database["PendingModifiedValues"]))
         return Found(
             self.name,
@@ -188,7 +192,7 @@ class Database(Kind):
             raise lc.RunError(f"{found.address}: RDS calls {found.id} {found.state}; look at its "
                               "events in the RDS console, mend or remove it, and repeat the "
                               "command")  # fmt: skip
-        return "" if found.state == "available" else found.state
+        return "" if found.state in SERVES else found.state
 
     def going(self, found: Found) -> bool:
         return found.state == "deleting"

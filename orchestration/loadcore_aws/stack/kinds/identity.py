@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.names import Owner
 
 
+def folder(region: str) -> str:
+    """The path below which each stack of the region has one of its own."""
+    return f"/loadcore/{region}/"
+
+
 def _path(stack: str, region: str) -> str:
-    return f"/loadcore/{region}/{stack}/"
+    return f"{folder(region)}{stack}/"
 
 
 def _listed(account: Account, owner: Owner, operation: str, key: str) -> list[dict[str, Any]]:

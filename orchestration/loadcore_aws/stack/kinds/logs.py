@@ -18,7 +18,8 @@ FUNCTION_FOLDER = "/aws/lambda/"
 class LogGroup(Kind):
     """Settings: `name`, below one of the folders above, and `retention_days`.
 
-    Its id is its name; attributes: `arn`, and `streams`, which stands for those of all its streams.
+    Its id is its name; attributes: `arn`, and `streams`, which policies name: it stands for the
+    group, which CreateLogStream is checked for, and for its streams, which PutLogEvents is.
     """
 
     name = "log_group"
@@ -44,7 +45,7 @@ class LogGroup(Kind):
             "name": group["logGroupName"],
             "retention_days": group.get("retentionInDays"),
         }
-        attributes = {"arn": arn, "streams": f"{arn}:log-stream:*"}
+        attributes = {"arn": arn, "streams": f"{arn}:*"}
         return Found(self.name, name, group["logGroupName"], settings, attributes, tags=tags)
 
     def create(self, account: Account, want: Want) -> None:

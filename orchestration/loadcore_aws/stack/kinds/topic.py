@@ -21,6 +21,8 @@ UNWANTED = "loadcore:unwanted-"
 """Begins the key of a tag of the topic, one for each address that was given up unconfirmed."""
 
 PENDING = "PendingConfirmation"
+DELETED = "Deleted"
+"""In the place of an ARN; the second for a while after its owner has unsubscribed."""
 
 
 def _topics(account: Account, owner: Owner) -> list[Found]:
@@ -99,7 +101,9 @@ class Subscription(Kind):
             for each in account.pages(
                 "sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=topic.id
             )
-            if each["Protocol"] == "email" and not self._given_up(each, topic.tags)
+            if each["Protocol"] == "email"
+            and each["SubscriptionArn"] != DELETED
+            and not self._given_up(each, topic.tags)
         ]
 
     def _found(self, subscription: Mapping[str, str]) -> Found:
