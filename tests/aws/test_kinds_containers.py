@@ -264,7 +264,9 @@ class Ecs:
         ClusterNotFoundException = type("ClusterNotFoundException", (Exception,), {})
 
     def describe_clusters(self, **parameters: Any) -> dict[str, Any]:
-        return {"clusters": [{"clusterArn": arn} for arn in parameters["clusters"]]}
+        return {
+            "clusters": [{"clusterArn": arn, "status": "ACTIVE"} for arn in parameters["clusters"]]
+        }
 
     def describe_services(self, **parameters: Any) -> dict[str, Any]:
         return {"services": [self.service]}

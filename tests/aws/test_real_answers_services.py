@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from services_world import World, make
 
+import loadcore as lc
 from loadcore_aws.stack import find, status, sweep
 from loadcore_aws.stack.design import containers, identity
 from loadcore_aws.stack.design.facts import Facts
 from loadcore_aws.stack.kinds import BY_NAME
-from loadcore_aws.stack.kinds.database import Database
+from loadcore_aws.stack.kinds.database import SNAPSHOT_AT_END, Database
 from loadcore_aws.stack.kinds.topic import DELETED, PENDING
 from loadcore_aws.stack.names import RESOURCE, STACK, Owner, tag_list
 from loadcore_aws.stack.resource import Found, Resource
@@ -54,7 +55,7 @@ class Draining:
         return [self.SERVICE] if self.status == "ACTIVE" else []
 
     def describe_clusters(self, **parameters: Any) -> dict[str, Any]:
-        return {"clusters": [{"clusterArn": self.CLUSTER, "tags": self.tags}]}
+        return {"clusters": [{"clusterArn": self.CLUSTER, "status": "ACTIVE", "tags": self.tags}]}
 
     def describe_services(self, *, services: list[str], **parameters: Any) -> dict[str, Any]:
         described = {
@@ -149,6 +150,13 @@ def test_a_database_that_serves_while_its_disk_is_optimized_is_ready() -> None:
     assert Database().pending(account, database("modifying")) == "modifying"
     changing = database("storage-optimization", PendingModifiedValues={"MultiAZ": True})
     assert Database().pending(account, changing) == "changes MultiAZ"
+
+
+def test_a_last_snapshot_that_rds_will_not_take_is_not_waited_for() -> None:
+    account: Any = None
+    wanted = tag_list({**owned("database.main"), SNAPSHOT_AT_END: "yes"})
+    with pytest.raises(lc.RunError, match="snapshot_at_end = false"):
+        Database().delete(account, database("incompatible-network", TagList=wanted))
 
 
 def test_an_address_that_has_unsubscribed_itself_is_no_subscription() -> None:

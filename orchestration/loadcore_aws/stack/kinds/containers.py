@@ -34,6 +34,21 @@ def _in_parts(things: Sequence[str], size: int) -> Iterator[Sequence[str]]:
         yield things[begin : begin + size]
 
 
+def _clusters(account: Account, owner: Owner) -> list[dict[str, Any]]:
+    """Those with the stack's prefix, as DescribeClusters tells of them."""
+    listed = account.pages("ecs", "list_clusters", "clusterArns")
+    ours = [arn for arn in listed if arn.rpartition("/")[2].startswith(owner.prefix)]
+    ecs = account.client("ecs")
+    return [
+        cluster
+        for part in _in_parts(ours, 100)
+        for cluster in ecs.describe_clusters(clusters=part, include=["TAGS", "SETTINGS"])[
+            "clusters"
+        ]
+        if cluster["status"] != "INACTIVE"
+    ]
+
+
 class Cluster(Kind):
     """Settings: `insights` (CloudWatch's Container Insights, which cost). Its id is its name."""
 
@@ -41,16 +56,7 @@ class Cluster(Kind):
     gone_within_s = 900.0  # tasks go on stopping after their service is gone
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
-        listed = account.pages("ecs", "list_clusters", "clusterArns")
-        ours = [arn for arn in listed if arn.rpartition("/")[2].startswith(owner.prefix)]
-        clusters = [
-            cluster
-            for part in _in_parts(ours, 100)
-            for cluster in account.client("ecs").describe_clusters(
-                clusters=part, include=["TAGS", "SETTINGS"]
-            )["clusters"]
-            if cluster["status"] != "INACTIVE"
-        ]
+        clusters = _clusters(account, owner)
         return all_found(clusters, lambda cluster: self._found(owner, cluster))
 
     def _found(self, owner: Owner, cluster: dict[str, Any]) -> Found | None:
@@ -128,14 +134,9 @@ class ContainerService(Kind):
     gone_within_s = 900.0
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
-        listed = account.pages("ecs", "list_clusters", "clusterArns")
-        ours = [arn for arn in listed if arn.rpartition("/")[2].startswith(owner.prefix)]
         services = [
             service
-            for part in _in_parts(ours, 100)
-            for cluster in account.client("ecs").describe_clusters(clusters=part, include=["TAGS"])[
-                "clusters"
-            ]
+            for cluster in _clusters(account, owner)
             for service in self._services(account, cluster)
         ]
         return all_found(services, lambda service: self._found(owner, service))

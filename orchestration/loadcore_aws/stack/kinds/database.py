@@ -35,6 +35,10 @@ HOPELESS = {
 }  # fmt: skip
 
 
+WITHOUT_SNAPSHOT = {"failed", "incompatible-network", "incompatible-restore"}
+"""States in which RDS takes no last snapshot (DeleteDBInstance, Amazon RDS API Reference)."""
+
+
 class DbSubnetGroup(Kind):
     """Settings: `subnets` (sorted ids, in two zones or more). Its id is its name."""
 
@@ -176,8 +180,15 @@ class Database(Kind):
             )
 
     def delete(self, account: Account, found: Found) -> None:
+        """Raises loadcore.RunError where the snapshot that is wanted cannot be had."""
         if self.going(found):
             return
+        if found.settings["snapshot_at_end"] and found.state in WITHOUT_SNAPSHOT:
+            raise lc.RunError(
+                f"{found.address}: RDS calls {found.id} {found.state} and takes no last snapshot "
+                "of it; mend it, or give up its data with snapshot_at_end = false and an apply "
+                "before the destroy"
+            )
         last: dict[str, Any] = {"SkipFinalSnapshot": True}
         if found.settings["snapshot_at_end"]:
             moment = account.time.date().strftime("%Y%m%d-%H%M%S")
