@@ -153,7 +153,10 @@ def logs_command(
     since: timedelta,
     grep: str,
 ) -> None:
-    """Print the instances' logs, merged in the order of time, a colour for each instance."""
+    """Print the instances' logs, merged in the order of time.
+
+    On a terminal each instance has a colour.
+    """
     opened = open_stack(path, profile, endpoint_url)
     reader = LogReader(opened.account, opened.owner, grep=grep)
     on = console()
@@ -168,7 +171,7 @@ def logs_command(
 @click.option("--source", metavar="FOLDER", default=".", show_default=True,
               help="A checkout of loadcore.")  # fmt: skip
 def publish_command(path: str, profile: str | None, endpoint_url: str | None, source: str) -> None:
-    """Build the service's container image and push it to the stack's repository.
+    """Build the container image and push it to the repository.
 
     Drives docker or podman. The next apply lets the service run it.
     """

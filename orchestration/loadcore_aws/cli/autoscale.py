@@ -40,7 +40,7 @@ _strict = click.option(
 
 @click.group(name="autoscale")
 def autoscale() -> None:
-    """How many instances there will be: simulate, lint and control."""
+    """Say how many instances there will be, and make it so."""
 
 
 autoscale.add_command(control)

@@ -116,7 +116,10 @@ def apply(
 def destroy(
     ctx: click.Context, path: str, profile: str | None, endpoint_url: str | None, yes: bool
 ) -> None:
-    """Remove all that the account has of the stack, whatever its file says by now."""
+    """Remove all that the account has of the stack.
+
+    Whatever its file says by now: what carries the stack's tag goes.
+    """
     opened = open_stack(path, profile, endpoint_url)
     found = _look(opened.account, opened.owner)
     if not found:
@@ -157,7 +160,10 @@ def sweep_command(
     endpoint_url: str | None,
     yes: bool,
 ) -> None:
-    """Remove every stack of a region that has outlived its --expires-in."""
+    """Remove the stacks that have outlived their --expires-in.
+
+    Of one region: that of STACK.toml, or of --region.
+    """
     if (path is None) == (region is None):
         raise click.UsageError("say where to look: give either STACK.toml or --region")
     if path is not None:

@@ -22,7 +22,7 @@ DURATION_S = 4
 @debug_option
 @click.pass_context
 def command(ctx: click.Context, path: str) -> None:
-    """Start the likes service on a free port, drive it, print the tables, write a report.
+    """Start the likes service, drive it, write report.html.
 
     First an open loop, 2,000 likes a second whatever the service does, then a closed loop, as many
     as it takes. About 10 seconds, nothing but this machine's loopback.

@@ -38,7 +38,10 @@ _key_age = click.option(
 @click.group(name="likes")
 @debug_option
 def command() -> None:
-    """Care for a data directory of the likes service, while no service has it open."""
+    """Care for a data directory of the likes service.
+
+    No service may have it open meanwhile.
+    """
 
 
 @command.command()
