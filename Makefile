@@ -51,8 +51,9 @@ types: setup ## mypy, strict
 test-unit: build ## the unit tests, the arrows among them
 	@python -m pytest -q tests/unit
 
-test-py: build ## all Python tests
-	@python -m pytest
+test-py: build ## all Python tests; those of the AWS half fill a process, so the others have their own
+	@python -m pytest tests/aws
+	@python -m pytest --ignore tests/aws
 
 test-cpp: setup ## the C++ tests, release build
 	@tools/test-cpp release

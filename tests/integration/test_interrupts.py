@@ -349,7 +349,8 @@ def test_a_handle_that_is_dropped_ends_its_run() -> None:
         begin = time.monotonic()
         del handle
         gc.collect()
-        assert time.monotonic() - begin < 0.5
+        # Of the 60 s; in a process with many objects, collecting alone takes a second.
+        assert time.monotonic() - begin < 10
         assert _threads() == 0
 
 

@@ -25,7 +25,8 @@ class Target:
         self._connections: list[socket.socket] = []
         self.requests: list[bytes] = []
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/"
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
 
     @property
     def connections(self) -> int:
@@ -37,6 +38,7 @@ class Target:
         # shutdown(), because close() alone does not wake a thread that waits in accept().
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self._acceptor.join()  # what it has just accepted is closed with the others
         for connection in self._connections:
             with connection:
                 _shut(connection)
