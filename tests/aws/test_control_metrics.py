@@ -9,10 +9,11 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from aws_front.front import Front
+from figures import GROUP, no_clients, value
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import parser as reference
@@ -23,7 +24,6 @@ from loadcore_aws.autoscaling.control import prometheus
 from loadcore_aws.autoscaling.control.config import (
     Metrics,
 )
-from loadcore_aws.autoscaling.control.decide import Group
 from loadcore_aws.autoscaling.control.local_sources import source_of
 from loadcore_aws.autoscaling.control.sources import (
     MetricsSource,
@@ -35,17 +35,7 @@ from loadcore_aws.autoscaling.control.sources import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-GROUP = Group("workers", min=1, max=6, desired=2, in_service=2)
 HISTOGRAM = "loadcore_http_request_duration_seconds"
-
-
-def no_clients(service: str) -> Any:
-    raise AssertionError(f"asks for {service}")
-
-
-def value(figure: Any, clients: Any = no_clients, group: Group = GROUP) -> float | None:
-    source = source_of(figure, clients)
-    return reading(source, group, per_instance=figure.per_instance).value
 
 
 @contextmanager

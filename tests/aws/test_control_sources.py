@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_front.front import Front
+from figures import GROUP, value
 from scaled_group import ScaledGroup
 
 import loadcore as lc
@@ -21,28 +22,14 @@ from loadcore_aws.autoscaling.control.config import (
     Query,
     Queue,
 )
-from loadcore_aws.autoscaling.control.decide import Group
-from loadcore_aws.autoscaling.control.local_sources import CommandSource, RunSource, source_of
+from loadcore_aws.autoscaling.control.local_sources import CommandSource, RunSource
 from loadcore_aws.autoscaling.control.sources import (
     CloudWatchSource,
     NoFigure,
-    reading,
 )
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-GROUP = Group("workers", min=1, max=6, desired=2, in_service=2)
-HISTOGRAM = "loadcore_http_request_duration_seconds"
-
-
-def no_clients(service: str) -> Any:
-    raise AssertionError(f"asks for {service}")
-
-
-def value(figure: Any, clients: Any = no_clients, group: Group = GROUP) -> float | None:
-    source = source_of(figure, clients)
-    return reading(source, group, per_instance=figure.per_instance).value
 
 
 def test_a_queue_is_read_by_name_and_by_url(aws: Front) -> None:

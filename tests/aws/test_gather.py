@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from services_world import FastTime
+from fast_time import FastTime
 
 import loadcore as lc
 from loadcore_aws.stack import design

@@ -7,11 +7,12 @@ import itertools
 import threading
 from base64 import b64encode
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from fast_time import NOW, FastTime
+
 from loadcore_aws.stack import converge, find
-from loadcore_aws.stack.account import Account, Time
+from loadcore_aws.stack.account import Account
 from loadcore_aws.stack.design import balancer, group, scaling
 from loadcore_aws.stack.design.facts import Facts
 from loadcore_aws.stack.kinds import BY_NAME
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.spec import Stack
 
 REGION = "eu-central-1"
-NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 KINDS = (
     "load_balancer",
     "target_group",
@@ -40,26 +40,6 @@ KINDS = (
     "scheduled_action",
     "alarm",
 )
-
-
-class FastTime:
-    """Time that passes by sleeping alone."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-        self._lock = threading.Lock()
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self._now += seconds
-
-    def time(self) -> Time:
-        return Time(
-            now=lambda: self._now,
-            sleep=self.sleep,
-            jitter=lambda: 0.5,
-            date=lambda: NOW + timedelta(seconds=self._now),
-        )
 
 
 @dataclass

@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from services_world import FastTime, World, make
+from fast_time import FastTime
+from services_world import World, make
 
 from loadcore_aws.stack.account import Account
 from loadcore_aws.stack.design import identity, instances, logs, package, security

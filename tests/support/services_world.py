@@ -4,13 +4,13 @@ other kinds would make standing ready."""
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from fast_time import NOW, FastTime
+
 from loadcore_aws.stack import converge, find
-from loadcore_aws.stack.account import Account, Time
+from loadcore_aws.stack.account import Account
 from loadcore_aws.stack.design.facts import Facts
 from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.names import Owner
@@ -26,28 +26,7 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.progress import Outcome
 
 REGION = "eu-central-1"
-NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-
-
-class FastTime:
-    """Time that passes by sleeping alone."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-        self._lock = threading.Lock()
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self._now += seconds
-
-    def time(self) -> Time:
-        return Time(
-            now=lambda: self._now,
-            sleep=self.sleep,
-            jitter=lambda: 0.5,
-            date=lambda: NOW + timedelta(seconds=self._now),
-        )
 
 
 @dataclass

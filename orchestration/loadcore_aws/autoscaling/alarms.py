@@ -12,8 +12,7 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
-from loadcore_aws.autoscaling.metrics import percentile_of
-from loadcore_aws.autoscaling.spec import Metric
+from loadcore_aws.autoscaling.spec import Metric, percentile_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

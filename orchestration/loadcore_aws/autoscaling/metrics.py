@@ -13,7 +13,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from loadcore_aws.autoscaling.spec import Metric
+from loadcore_aws.autoscaling.spec import Metric, percentile_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,11 +94,6 @@ class Sample:
     time_s: float
     value: float
     count: float = 1.0
-
-
-def percentile_of(statistic: Statistic) -> float | None:
-    """99.9 of "p99.9"; None of a statistic that is no percentile."""
-    return float(statistic[1:]) if statistic.startswith("p") else None
 
 
 def aggregate(

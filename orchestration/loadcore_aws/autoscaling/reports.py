@@ -11,8 +11,8 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from loadcore_aws.autoscaling.metrics import NAMED, percentile_of
-from loadcore_aws.autoscaling.spec import Metric
+from loadcore_aws.autoscaling.metrics import NAMED
+from loadcore_aws.autoscaling.spec import Metric, percentile_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

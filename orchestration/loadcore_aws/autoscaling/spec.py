@@ -105,7 +105,7 @@ class Alarm:
                 f"times period_s is more than {days * 86_400} s, the most for periods "
                 f"{'from an hour' if days == 7 else 'below an hour'}",
             )
-        if self.statistic not in STATISTICS and not _is_percentile(self.statistic):
+        if self.statistic not in STATISTICS and percentile_of(self.statistic) is None:
             known = ", ".join(STATISTICS)
             yield Fault(("statistic",), f"is {self.statistic!r}; take {known} or p99 and the like")
 
@@ -304,8 +304,10 @@ class Scaling:
                             "name it in one, or leave the policy out")  # fmt: skip
 
 
-def _is_percentile(statistic: str) -> bool:
-    return re.fullmatch(r"p(100|\d{1,2}(\.\d{1,10})?)", statistic) is not None
+def percentile_of(statistic: Statistic) -> float | None:
+    """99.9 of "p99.9"; None of a statistic that is no percentile."""
+    match = re.fullmatch(r"p(100|\d{1,2}(\.\d{1,10})?)", statistic)
+    return float(match[1]) if match else None
 
 
 def _doubles(key: str, names: list[str]) -> Iterator[Fault]:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from loadcore_aws.autoscaling.alarms import State, actions_of, breaches, treatment
-from loadcore_aws.autoscaling.metrics import NAMED, percentile_of
+from loadcore_aws.autoscaling.metrics import NAMED
 from loadcore_aws.autoscaling.policies import adjusted, simple_capacity, step_capacity
 from loadcore_aws.autoscaling.reports import SIMULATED, shorthand_of
-from loadcore_aws.autoscaling.spec import Alarm, Scaling, Simple, StepPolicy
+from loadcore_aws.autoscaling.spec import Alarm, Scaling, Simple, StepPolicy, percentile_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

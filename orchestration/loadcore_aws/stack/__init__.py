@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import datetime
 
 from loadcore_aws.autoscaling.spec import (
     Alarm,
@@ -28,9 +27,10 @@ from loadcore_aws.autoscaling.spec import (
     TargetTracking,
 )
 from loadcore_aws.stack import converge
-from loadcore_aws.stack import plan as _plan
 from loadcore_aws.stack.account import Account
-from loadcore_aws.stack.plan import Change, Plan, Reason
+from loadcore_aws.stack.converge import apply
+from loadcore_aws.stack.plan import Change, Plan, Reason, owner_of
+from loadcore_aws.stack.plan import make as make_plan
 from loadcore_aws.stack.progress import Event, Outcome
 from loadcore_aws.stack.spec import (
     Access,
@@ -90,29 +90,6 @@ __all__ = [
 ]
 
 
-def make_plan(stack: Stack, account: Account, *, expires: datetime | None = None) -> Plan:
-    """What would have to change; changes nothing. From `expires` on a sweep may remove the stack;
-    without it what has an end keeps it.
-
-    Raises loadcore.PlanError for what cannot be, loadcore.RunError where AWS will not tell.
-    """
-    return _plan.make(stack, account, expires=expires)
-
-
-def apply(
-    plan: Plan,
-    account: Account,
-    *,
-    on_event: Callable[[Event], None] | None = None,
-    stop: threading.Event | None = None,
-) -> Outcome:
-    """Carries a plan out as far as it goes. It may be called again after anything.
-
-    What AWS refuses is in the outcome, which is `complete` where all is as planned.
-    """
-    return converge.apply(plan, account, on_event=on_event, stop=stop)
-
-
 def destroy(
     stack: Stack,
     account: Account,
@@ -126,5 +103,4 @@ def destroy(
     Raises loadcore.PlanError where the stack is for another account, loadcore.RunError where AWS
     will not tell what there is.
     """
-    owner = _plan.owner_of(stack, account)
-    return converge.destroy(owner, account, on_event=on_event, stop=stop)
+    return converge.destroy(owner_of(stack, account), account, on_event=on_event, stop=stop)

@@ -24,7 +24,6 @@ from loadcore_aws.stack.resource import (
     Found,
     Resource,
     Want,
-    differences,
     fixed_digest,
     is_known,
     resolved,
@@ -51,9 +50,11 @@ def apply(
     on_event: Callable[[Event], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Outcome:
-    """Carries the plan out as far as it goes. Nothing is removed before all the rest is as wanted.
+    """Carries the plan out as far as it goes, and may be called again after anything. Nothing is
+    removed before all the rest is as wanted.
 
-    Never raises for what AWS refuses: that is in the outcome.
+    Never raises for what AWS refuses: that is in the outcome, which is `complete` where all is as
+    planned.
     """
     steps = Steps(account, plan.owner, on_event, stop)
     known = _converge_all(plan, steps)
@@ -180,10 +181,7 @@ class Step:
         if found is None:
             self._create()
             return None
-        wrong = set(differences(self._kind, self._settings, found.settings))
-        if find.tag_difference(self._kind, self._want.tags, found) is not None:
-            wrong.add("tags")
-        if wrong:
+        if wrong := find.wrong_with(self._kind, self._settings, self._want.tags, found):
             self._update(found, frozenset(wrong))
             return None
         if waits_for := self._kind.pending(self._account, found):

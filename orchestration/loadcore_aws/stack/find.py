@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.kinds import BY_NAME, KINDS
-from loadcore_aws.stack.resource import Found, Kind, Settings
+from loadcore_aws.stack.resource import Found, Kind, Settings, differences
 from loadcore_aws.stack.retry import asked
 
 if TYPE_CHECKING:
@@ -55,20 +54,14 @@ def match(kind: Kind, settings: Settings, candidates: Iterable[Found]) -> Found 
     return min(fitting, key=lambda found: found.id) if fitting else None
 
 
-@dataclass(frozen=True)
-class Difference:
-    had: Any
-    wanted: Any
-
-
-def tag_difference(kind: Kind, tags: Mapping[str, str], found: Found) -> Difference | None:
-    """Tags that others put there are left alone."""
-    if not kind.tagged:
-        return None
-    had = {key: found.tags.get(key) for key in tags}
-    if had == dict(tags):
-        return None
-    wrong = {key for key in tags if had[key] != tags[key]}
-    return Difference(
-        {key: had[key] for key in sorted(wrong)}, {key: tags[key] for key in sorted(wrong)}
-    )
+def wrong_with(
+    kind: Kind, settings: Settings, tags: Mapping[str, str], found: Found
+) -> dict[str, tuple[Any, Any]]:
+    """Setting, or `tags`, to what it has and what is wanted, wherever these differ. Tags that
+    others put there are left alone."""
+    wrong = differences(kind, settings, found.settings)
+    missing = sorted(key for key in tags if found.tags.get(key) != tags[key])
+    if kind.tagged and missing:
+        had = {key: found.tags.get(key) for key in missing}
+        wrong["tags"] = (had, {key: tags[key] for key in missing})
+    return wrong

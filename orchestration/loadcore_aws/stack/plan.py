@@ -11,7 +11,7 @@ import loadcore as lc
 from loadcore_aws.stack import design, find, plan_text, prices
 from loadcore_aws.stack.design.gather import gather
 from loadcore_aws.stack.names import EXPIRES, Owner, parse_time
-from loadcore_aws.stack.resource import Found, Resource, differences, resolved
+from loadcore_aws.stack.resource import Found, Resource, resolved
 from loadcore_aws.stack.retry import FIRST_CALL_WITHIN_S, asked
 from loadcore_aws.stack.spec import Stack, check
 
@@ -45,7 +45,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Plan:
-    """`tags` are those of every resource but for its own address."""
+    """What is to happen to each address; `expires` None: the stack has no end."""
 
     stack: Stack
     owner: Owner
@@ -92,7 +92,8 @@ def owner_of(stack: Stack, account: Account) -> Owner:
 
 
 def make(stack: Stack, account: Account, *, expires: datetime | None = None) -> Plan:
-    """Changes nothing. Without `expires` what has an end keeps it.
+    """What would have to change; changes nothing. From `expires` on a sweep may remove the stack;
+    without it what has an end keeps it.
 
     Raises loadcore.PlanError for what cannot be and loadcore.RunError where AWS will not tell.
     """
@@ -165,11 +166,9 @@ def _change(
     if kept is None and not candidates:
         return Change(resource.address, "create", resource, None)
     old = kept or candidates[0]
-    reasons = [
-        Reason(key, *pair) for key, pair in differences(kind, settings, old.settings).items()
-    ]
-    if tags := find.tag_difference(kind, plan.tags_of(resource.address), old):
-        reasons.append(Reason("tags", tags.had, tags.wanted))
+    tags = plan.tags_of(resource.address)
+    wrong = find.wrong_with(kind, settings, tags, old)
+    reasons = [Reason(setting, *pair) for setting, pair in wrong.items()]
     if kept is not None:
         action: Action = "update" if reasons else "keep"
         return Change(resource.address, action, resource, kept, tuple(reasons), surplus)

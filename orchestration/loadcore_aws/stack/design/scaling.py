@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from loadcore_aws.autoscaling.metrics import NAMED, percentile_of
-from loadcore_aws.autoscaling.spec import Metric, Simple, StepPolicy
+from loadcore_aws.autoscaling.metrics import NAMED
+from loadcore_aws.autoscaling.spec import Metric, Simple, StepPolicy, percentile_of
 from loadcore_aws.stack.design.group import GROUP
 from loadcore_aws.stack.names import format_time
 from loadcore_aws.stack.resource import Ref, Resource

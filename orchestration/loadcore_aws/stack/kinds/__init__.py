@@ -65,4 +65,4 @@ _MODULES = (
 )
 
 BY_NAME: dict[str, Kind] = {kind.name: kind for module in _MODULES for kind in module.KINDS}
-KINDS: tuple[Kind, ...] = tuple(BY_NAME[name] for rank in RANKS for name in rank if name in BY_NAME)
+KINDS: tuple[Kind, ...] = tuple(BY_NAME[name] for rank in RANKS for name in rank)

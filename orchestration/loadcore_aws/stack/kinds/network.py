@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 import loadcore as lc
-from loadcore_aws.stack.errors import Meaning, meaning
 from loadcore_aws.stack.kinds import ec2_tags
+from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.resource import Found, Kind, Want
 
 if TYPE_CHECKING:
@@ -324,11 +324,7 @@ class RouteTable(Kind):
     def delete(self, account: Account, found: Found) -> None:
         ec2 = account.client("ec2")
         for subnet in found.settings["subnets"]:
-            try:
-                ec2.disassociate_route_table(AssociationId=found.attributes[subnet])
-            except ClientError as error:
-                if meaning(error) is not Meaning.GONE:
-                    raise
+            unless_gone(ec2.disassociate_route_table, AssociationId=found.attributes[subnet])
         ec2.delete_route_table(RouteTableId=found.id)
 
 

@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from botocore.exceptions import ClientError
 
 import loadcore as lc
-from loadcore_aws.stack.errors import Meaning, code_of, meaning
+from loadcore_aws.stack.errors import code_of
+from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import RESOURCE, STACK, tag_dict, tag_list
 from loadcore_aws.stack.resource import Found, Kind, Want
 
@@ -54,12 +55,8 @@ class Bucket(Kind):
         s3 = account.client("s3")
         physical = bucket_name(owner.stack, owner.account, owner.region)
         which = {"Bucket": physical, "ExpectedBucketOwner": owner.account}
-        try:
-            s3.head_bucket(**which)
-        except ClientError as error:
-            if meaning(error) is Meaning.GONE:
-                return []
-            raise
+        if unless_gone(s3.head_bucket, **which) is None:
+            return []
         blocked = _get(s3.get_public_access_block, which, "PublicAccessBlockConfiguration")
         settings = {
             "name": physical,
@@ -177,19 +174,15 @@ class Package(Kind):
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         bucket = bucket_name(owner.stack, owner.account, owner.region)
-        try:
-            objects = account.pages(
-                "s3",
-                "list_objects_v2",
-                "Contents",
-                Bucket=bucket,
-                Prefix=FOLDER,
-                ExpectedBucketOwner=owner.account,
-            )
-        except ClientError as error:
-            if meaning(error) is Meaning.GONE:
-                return []
-            raise
+        objects = unless_gone(
+            account.pages,
+            service="s3",
+            operation="list_objects_v2",
+            key="Contents",
+            Bucket=bucket,
+            Prefix=FOLDER,
+            ExpectedBucketOwner=owner.account,
+        )
         return [
             Found(
                 self.name,
@@ -197,7 +190,7 @@ class Package(Kind):
                 each["Key"],
                 {"bucket": bucket, "key": each["Key"], "size_bytes": each["Size"]},
             )
-            for each in objects
+            for each in objects or ()
             if each["Key"].count("/") == 3
         ]
 

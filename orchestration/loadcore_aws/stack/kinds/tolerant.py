@@ -1,4 +1,4 @@
-"""Calls that may find their work done already, in a `delete` that makes several of them."""
+"""Calls that may find nothing of what they name: a look, or one of several in a `delete`."""
 
 from __future__ import annotations
 
