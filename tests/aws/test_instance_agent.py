@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from imds_server import INSTANCE, ImdsServer, imds_server
-from instance_world import Clock, Group, refusal
+from instance_world import Clock
 from target import target
 
 import loadcore as lc
@@ -40,7 +40,7 @@ def server() -> Iterator[ImdsServer]:
 
 def test_settings_come_back_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "instance.json"
-    written = replace(SETTINGS, log_group="/l", launch_hook="up", endpoint_url="http://127.0.0.1:1")
+    written = replace(SETTINGS, log_group="/l", hook="down", endpoint_url="http://127.0.0.1:1")
     path.write_text(written.to_json())
     assert settings.load(path) == written
     path.write_text(json.dumps({"stack": "s", "region": "r", "of_a_newer_loadcore": 1}))
@@ -131,21 +131,6 @@ def test_an_unhealthy_service_is_quoted() -> None:
         head = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: %d\r\n\r\n" % len(body)
         with target(head + body) as unwell:
             assert said in ready.health(urlsplit(unwell.url).port or 0)
-
-
-def test_a_launch_hook_hears_how_it_went() -> None:
-    group = Group(Clock())
-    told = replace(SETTINGS, launch_hook="up")
-    ready.complete_launch(told, group, INSTANCE, healthy=True)
-    ready.complete_launch(told, group, INSTANCE, healthy=False)
-    assert [call["LifecycleActionResult"] for call in group.completed] == [
-        "CONTINUE",
-        "ABANDON",
-    ]
-    assert {call["LifecycleHookName"] for call in group.completed} == {"up"}
-    group.refusals = [refusal("AccessDenied")]
-    with pytest.raises(lc.RunError, match="launch hook was not told"):
-        ready.complete_launch(told, group, INSTANCE, healthy=True)
 
 
 # --- the command

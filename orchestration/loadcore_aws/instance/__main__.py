@@ -83,17 +83,8 @@ def ship_logs_command(path: Path, state: Path) -> None:
 @click.option("--timeout", "timeout_s", type=float, default=300, show_default=True, help="Seconds.")
 @click.pass_obj
 def ready_command(path: Path, timeout_s: float) -> None:
-    """Wait until the service is healthy; tell the launch hook, where there is one."""
-    settings = settings_file.load(path)
-    healthy = False
-    try:
-        ready.wait(settings.port, timeout_s)
-        healthy = True
-    finally:
-        if settings.group and settings.launch_hook:
-            ready.complete_launch(
-                settings, client(settings, "autoscaling"), Imds().instance_id(), healthy=healthy
-            )
+    """Wait until the service is healthy."""
+    ready.wait(settings_file.load(path).port, timeout_s)
 
 
 @instance.command("units")

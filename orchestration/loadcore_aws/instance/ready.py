@@ -1,22 +1,18 @@
-"""Whether the service of this instance is up, and the word to a launch hook that waits for it."""
+"""Whether the service of this instance is up."""
 
 from __future__ import annotations
 
 import json
 import time
 from http.client import HTTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, build_opener
-
-from botocore.exceptions import BotoCoreError, ClientError
 
 import loadcore as lc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from loadcore_aws.instance.settings import Settings
 
 POLL_S = 0.5
 TIMEOUT_S = 2.0
@@ -54,19 +50,3 @@ def wait(
         if clock() >= deadline_s:
             raise lc.RunError(f"not healthy after {timeout_s:g} s: {trouble}")
         sleep(POLL_S)
-
-
-def complete_launch(settings: Settings, autoscaling: Any, instance: str, *, healthy: bool) -> None:
-    """Lets the group's launch hook go on, or gives this instance up. Raises lc.RunError.
-
-    Source: Amazon EC2 Auto Scaling User Guide, "Complete a lifecycle action".
-    """
-    try:
-        autoscaling.complete_lifecycle_action(
-            AutoScalingGroupName=settings.group,
-            LifecycleHookName=settings.launch_hook,
-            InstanceId=instance,
-            LifecycleActionResult="CONTINUE" if healthy else "ABANDON",
-        )
-    except (BotoCoreError, ClientError) as error:
-        raise lc.RunError(f"the launch hook was not told: {error}") from None

@@ -18,15 +18,14 @@ LOGS_UNIT = "loadcore-ship-logs.service"
 @dataclass(frozen=True)
 class Settings:
     """`group` is the Auto Scaling group and `hook` its hook on termination; with neither, draining
-    is all that happens. `launch_hook` is its hook on launch, if any. `log_group` empty: no log
-    leaves the instance. `endpoint_url` empty: AWS."""
+    is all that happens. `log_group` empty: no log leaves the instance. `endpoint_url` empty: AWS.
+    """
 
     stack: str
     region: str
     port: int = 8080
     group: str = ""
     hook: str = ""
-    launch_hook: str = ""
     log_group: str = ""
     drain_s: int = 60
     settle_s: int = 5

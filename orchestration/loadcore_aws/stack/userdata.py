@@ -63,8 +63,8 @@ class InstancePlan:
     `wheels` are the package's dependencies; with any of them pip asks no index. `arguments` are
     further ones of `loadcore serve`, `environment` is the service's and the migration's. `shell`
     lines run as root once the package is there, `migration` after them, once and for all; then the
-    service starts and must be healthy within `ready_s` seconds. `group`, `hook` (on termination)
-    and `launch_hook` name the Auto Scaling group and its lifecycle hooks, where there are any.
+    service starts and must be healthy within `ready_s` seconds. `group` and `hook` name the Auto
+    Scaling group and its lifecycle hook on termination, where there are any.
     """
 
     stack: str
@@ -81,7 +81,6 @@ class InstancePlan:
     log_group: str = ""
     group: str = ""
     hook: str = ""
-    launch_hook: str = ""
     drain_s: int = 60
     settle_s: int = 5
     shell: tuple[str, ...] = ()
@@ -108,7 +107,7 @@ class InstancePlan:
         for index, argument in enumerate(self.arguments):
             if not argument.isprintable():
                 yield Fault(("arguments", index), "must be one printable line")
-        if (self.hook or self.launch_hook) and not self.group:
+        if self.hook and not self.group:
             yield Fault(("group",), "is missing; a lifecycle hook belongs to one")
 
 
@@ -179,7 +178,6 @@ def _settings(plan: InstancePlan) -> Settings:
         port=plan.port,
         group=plan.group,
         hook=plan.hook,
-        launch_hook=plan.launch_hook,
         log_group=plan.log_group,
         drain_s=plan.drain_s,
         settle_s=plan.settle_s,
