@@ -53,6 +53,7 @@ IN_PLACE = frozenset(
         "dynamodb:UpdateTable",
         "ec2:DeleteRoute",
         "ecr:PutImageScanningConfiguration",
+        "ecs:UntagResource",
         "ecs:UpdateCluster",
         "elasticloadbalancing:ModifyListener",
         "elasticloadbalancing:SetSecurityGroups",

@@ -72,12 +72,17 @@ class Draining:
                 for key, value in owned("container_service.main").items()
             ],
         }
-        return {"services": [described] if services == ["demo-main-1"] else []}
+        return {"services": [described] if "demo-main-1" in services else []}
 
     def tag_resource(self, *, tags: list[dict[str, str]], **parameters: str) -> None:
         assert parameters == {"resourceArn": self.CLUSTER}
         self.calls.append("tag_resource")
         self.tags += tags
+
+    def untag_resource(self, *, tagKeys: list[str], **parameters: str) -> None:  # noqa: N803
+        assert parameters == {"resourceArn": self.CLUSTER}
+        self.calls.append("untag_resource")
+        self.tags = [tag for tag in self.tags if tag["key"] not in tagKeys]
 
     def delete_service(self, **parameters: Any) -> None:
         self.calls.append("delete_service")
@@ -96,6 +101,19 @@ def test_a_service_that_drains_is_waited_for_though_it_is_listed_no_more() -> No
     assert ecs.calls == ["tag_resource", "delete_service"]
     ecs.status = "INACTIVE"
     assert kind.find(ecs, OWNER) == []
+
+
+def test_a_cluster_forgets_the_services_that_are_gone_when_the_next_one_goes() -> None:
+    ecs: Any = Draining()
+    kind = BY_NAME["container_service"]
+    ecs.tags = [
+        {"key": f"loadcore:leaving-demo-main-{name}", "value": "yes"} for name in ("0", "1")
+    ]
+    ecs.tags.append({"key": "team", "value": "a"})
+    (found,) = kind.find(ecs, OWNER)
+    kind.delete(ecs, found)
+    assert ecs.calls == ["untag_resource", "tag_resource", "delete_service"]
+    assert {tag["key"] for tag in ecs.tags} == {"team", "loadcore:leaving-demo-main-1"}
 
 
 def test_tasks_that_stop_are_waited_for_before_their_cluster_goes() -> None:

@@ -49,6 +49,21 @@ def _clusters(account: Account, owner: Owner) -> list[dict[str, Any]]:
     ]
 
 
+def _left(cluster: Mapping[str, Any]) -> set[str]:
+    """The names of services that were deleted from the described cluster."""
+    tags = tag_dict(cluster.get("tags"))
+    return {key.removeprefix(LEAVING) for key in tags if key.startswith(LEAVING)}
+
+
+def _standing(account: Account, cluster: str, names: set[str]) -> Iterator[dict[str, Any]]:
+    """Those of the services that are not gone, as DescribeServices tells of them."""
+    for part in _in_parts(sorted(names), 10):
+        answer = account.client("ecs").describe_services(
+            cluster=cluster, services=part, include=["TAGS"]
+        )
+        yield from (each for each in answer["services"] if each["status"] != "INACTIVE")
+
+
 class Cluster(Kind):
     """Settings: `insights` (CloudWatch's Container Insights, which cost). Its id is its name."""
 
@@ -147,12 +162,8 @@ class ContainerService(Kind):
             listed = account.pages("ecs", "list_services", "serviceArns", cluster=cluster)
         except ecs.exceptions.ClusterNotFoundException:  # it is listed for a while yet
             return
-        names = {arn.rpartition("/")[2] for arn in listed}
-        tags = tag_dict(described.get("tags"))
-        names |= {key.removeprefix(LEAVING) for key in tags if key.startswith(LEAVING)}
-        for part in _in_parts(sorted(names), 10):
-            answer = ecs.describe_services(cluster=cluster, services=part, include=["TAGS"])
-            yield from (each for each in answer["services"] if each["status"] != "INACTIVE")
+        names = {arn.rpartition("/")[2] for arn in listed} | _left(described)
+        yield from _standing(account, cluster, names)
 
     def _found(self, owner: Owner, service: dict[str, Any]) -> Found | None:
         tags = tag_dict(service.get("tags"))
@@ -212,10 +223,20 @@ class ContainerService(Kind):
     def delete(self, account: Account, found: Found) -> None:
         if self.going(found):
             return
-        ecs = account.client("ecs")
+        ecs, cluster = account.client("ecs"), found.attributes["cluster_arn"]
+        self._forget_gone(account, cluster)
         leaving = {LEAVING + found.attributes["name"]: "yes"}
-        ecs.tag_resource(resourceArn=found.attributes["cluster_arn"], tags=ecs_tags(leaving))
+        ecs.tag_resource(resourceArn=cluster, tags=ecs_tags(leaving))
         ecs.delete_service(cluster=found.attributes["cluster"], service=found.id, force=True)
+
+    def _forget_gone(self, account: Account, cluster: str) -> None:
+        """A cluster has room for 50 tags."""
+        ecs = account.client("ecs")
+        for described in ecs.describe_clusters(clusters=[cluster], include=["TAGS"])["clusters"]:
+            left = _left(described)
+            standing = {each["serviceName"] for each in _standing(account, cluster, left)}
+            if gone := sorted(left - standing):
+                ecs.untag_resource(resourceArn=cluster, tagKeys=[LEAVING + name for name in gone])
 
     def pending(self, account: Account, found: Found) -> str:
         if found.state == "FAILED":
