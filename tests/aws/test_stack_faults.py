@@ -2,18 +2,20 @@
 call fails once. Whatever stands then, one more command reaches the goal, and a destroy leaves
 nothing, which is counted past the code under test.
 
-LOADCORE_FAULTS=single (`make faults`) is the longer campaign: one fault alone, each kind at each
-call.
+`make faults` is the longer campaign: one fault alone, each kind at each call.
 """
 
 from __future__ import annotations
 
 import os
+import random
+import time
+import traceback
 from collections.abc import Callable
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import pytest
-from aws_front.faults import Kind
+from aws_front.faults import KINDS, READS, Kind
 from stack_world import account, publish, sample
 
 import loadcore as lc
@@ -110,20 +112,45 @@ def calls_of(wanted: stack.Stack, front: Front) -> list[tuple[str, str, int]]:
     return [(*name, nth + 1) for name, count in sorted(counts.items()) for nth in range(count)]
 
 
-@pytest.mark.skipif(os.environ.get("LOADCORE_FAULTS") != "single", reason="the longer campaign")
-@pytest.mark.timeout(6 * 3600)
+CAMPAIGN = os.environ.get("LOADCORE_FAULTS", "")
+
+
+@pytest.mark.skipif(not CAMPAIGN, reason="the longer campaign: make faults")
+@pytest.mark.timeout(24 * 3600)
 @pytest.mark.parametrize("name", SAMPLES)
 def test_one_fault_alone(name: str, aws: Front, tmp_path: Path) -> None:
+    """LOADCORE_FAULTS=all tries every kind at every call: those that change something first, in an
+    order shuffled by LOADCORE_SEED, so that what LOADCORE_MINUTES leave time for is a fair share. A
+    line that it printed tries that alone.
+    """
     wanted = sample(name, tmp_path)
-    for service, action, nth in calls_of(wanted, aws):
-        for kind in get_args(Kind):
-            if kind == "error":
-                continue
-            print(f"{name}: {kind} at {service}.{action} {nth}", flush=True)
-            aws.reset()
-            aws.inject(kind, service, action, nth=nth, times=1)
-            reach(wanted, aws, apply)
-            if aws.hits:
-                assert_reached(wanted, aws)
-            reach(wanted, aws, destroy)
-            assert_gone(wanted, aws)
+    seed = int(os.environ.get("LOADCORE_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+    ends = time.monotonic() + 60 * float(os.environ.get("LOADCORE_MINUTES", "inf"))
+    tried = [(kind, *call) for call in calls_of(wanted, aws) for kind in KINDS]
+    random.Random(seed).shuffle(tried)
+    tried.sort(key=lambda fault: fault[2].startswith(READS))
+    failed, done = [], 0
+    for kind, service, action, nth in tried:
+        line = f"{name}: {kind} at {service}.{action} {nth}"
+        if CAMPAIGN not in ("all", line) or time.monotonic() > ends:
+            continue
+        done += 1
+        try:
+            alone(wanted, aws, kind, service, action, nth)
+        except Exception as error:
+            failed.append(line)
+            print(f"{line}\n{''.join(traceback.format_exception(error))}", flush=True)
+    print(f"{name}: {done} of {len(tried)} tried, {len(failed)} failed, seed {seed}", flush=True)
+    assert failed == []
+
+
+def alone(
+    wanted: stack.Stack, front: Front, kind: Kind, service: str, action: str, nth: int
+) -> None:
+    front.reset()
+    front.inject(kind, service, action, nth=nth, times=1)
+    reach(wanted, front, apply)
+    if front.hits:
+        assert_reached(wanted, front)
+    reach(wanted, front, destroy)
+    assert_gone(wanted, front)
