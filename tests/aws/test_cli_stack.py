@@ -9,9 +9,11 @@ from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from command import Terminal, loadcore
+from serving import balanced
 from stack_world import EXAMPLES
 from stack_world import publish as push_image
 
@@ -283,6 +285,20 @@ def test_validate_prints_a_table_and_stress_a_run(stack: Command, file: Path) ->
     assert told["passed"]
     assert run.code == 0
     assert json.loads(run.out)["requests"]["scheduled"] == 50
+
+
+def test_what_stands_is_found_validated_and_driven_through_its_balancer(
+    stack: Command, aws: Front, file: Path
+) -> None:
+    with balanced(2) as url:
+        file.write_text(f"{SMALL}\n[balancer]\nport = {urlsplit(url).port}\n")
+        aws.switches.balancers_at = "127.0.0.1"
+        assert f"The stack stands: {url}" in stack("apply", file, "--yes").out
+        validated = stack("validate", file)
+        run = stack("stress", file, "-d", "1s", "-r", "50", "--json")
+    assert validated.code == 0
+    assert url in validated.out
+    assert json.loads(run.out)["requests"]["completed"] == 50
 
 
 def test_validate_fails_with_3_and_4(stack: Command, file: Path) -> None:

@@ -58,6 +58,8 @@ class Switches:
     """polls of describe_instance_refreshes that a refresh takes"""
     refresh_fails: bool = False
     """half of a refresh's instances never become healthy"""
+    balancers_at: str = ""
+    """the host name that balancers are said to have"""
 
 
 @dataclass

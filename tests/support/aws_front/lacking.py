@@ -113,6 +113,7 @@ TABLE: dict[str, tuple[Handler, str]] = {
         "answers 500 to tags for the snapshots; takes a name twice",
     ),
     "elbv2.CreateLoadBalancer": (others.create_balancer, "makes another one of the same name"),
+    "elbv2.DescribeLoadBalancers": (others.balancers, "tells names that no DNS knows"),
     "elbv2.CreateTargetGroup": (others.create_target_group, "refuses the same one again"),
     "elbv2.CreateListener": (others.create_listener, "makes another one on the same port"),
     "iam.ListInstanceProfileTags": (others.profile_tags, _MISSING),

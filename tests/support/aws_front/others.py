@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
 
 
+def balancers(request: Request, moto: Moto) -> Answer:
+    answer = moto.forward(request)
+    name = moto.switches.balancers_at
+    if not name or not answer.good:
+        return answer
+    return replace(answer, body=re.sub(rb"(?<=<DNSName>)[^<]*", name.encode(), answer.body))
+
+
 def create_balancer(request: Request, moto: Moto) -> Answer:
     """The same settings again are the same balancer; other settings, DuplicateLoadBalancerName."""
     with moto.lock:
