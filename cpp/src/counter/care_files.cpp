@@ -7,10 +7,10 @@
 #include "counter/codec.hpp"
 #include "counter/file_window.hpp"
 #include "counter/journal.hpp"
-#include "counter/random_key.hpp"
 #include "counter/recovery.hpp"
 #include "counter/snapshot.hpp"
 #include "loadcore/base/error.hpp"
+#include "loadcore/base/random.hpp"
 
 namespace loadcore::counter {
 namespace {
@@ -156,7 +156,7 @@ int write_all_of_it(SnapshotWriter& writer, const Likes& likes, const KeyWindow&
                     std::uint64_t sequence, std::int64_t now_ms) {
   SnapshotHeader header;
   header.shard_bits = Likes::shard_bits;
-  header.salt = random_number();
+  header.salt = base::random_number();
   header.hash_low = likes.hash_key().low;
   header.hash_high = likes.hash_key().high;
   header.created_unix_ms = now_ms;

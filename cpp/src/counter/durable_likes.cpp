@@ -11,12 +11,12 @@
 
 #include "counter/batch_plan.hpp"
 #include "counter/journal.hpp"
-#include "counter/random_key.hpp"
 #include "counter/recovery.hpp"
 #include "counter/snapshot.hpp"
 #include "counter/system_clock.hpp"
 #include "loadcore/base/assert.hpp"
 #include "loadcore/base/error.hpp"
+#include "loadcore/base/random.hpp"
 
 namespace loadcore::counter {
 namespace {
@@ -199,7 +199,7 @@ class DurableLikes::Impl {
   int write_snapshot(SnapshotWriter& writer, std::uint64_t upto) {
     SnapshotHeader header;
     header.shard_bits = Likes::shard_bits;
-    header.salt = random_number();
+    header.salt = base::random_number();
     header.hash_low = likes_.hash_key().low;
     header.hash_high = likes_.hash_key().high;
     header.created_unix_ms = options_.clock_ms();

@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "counter/log_files.hpp"
-#include "counter/random_key.hpp"
 #include "counter/write_all.hpp"
 #include "loadcore/base/assert.hpp"
+#include "loadcore/base/random.hpp"
 
 namespace loadcore::counter {
 namespace {
@@ -20,7 +20,7 @@ bool is_lack_of_room(int error) noexcept {
 }  // namespace
 
 Journal::Journal(Disk& disk, bool sync, std::uint64_t next_sequence)
-    : disk_(disk), sync_(sync), epoch_(random_number()), next_sequence_(next_sequence) {}
+    : disk_(disk), sync_(sync), epoch_(base::random_number()), next_sequence_(next_sequence) {}
 
 int Journal::rotate(std::int64_t unix_ms) {
   if (failed_) return error_;
@@ -31,7 +31,7 @@ int Journal::rotate(std::int64_t unix_ms) {
     if (const int error = sync(); error != 0) return error;
   }
   SegmentHeader header;
-  header.salt = random_number();
+  header.salt = base::random_number();
   header.first_sequence = next_sequence_;
   header.epoch = epoch_;
   header.created_unix_ms = unix_ms;

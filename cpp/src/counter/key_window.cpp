@@ -4,8 +4,8 @@
 #include <cstring>
 #include <utility>
 
-#include "counter/random_key.hpp"
 #include "loadcore/base/assert.hpp"
+#include "loadcore/base/random.hpp"
 
 namespace loadcore::counter {
 namespace {
@@ -25,7 +25,7 @@ std::size_t size_at(const char* at) noexcept { return static_cast<unsigned char>
 }  // namespace
 
 KeyWindow::KeyWindow(const KeyWindowOptions& options)
-    : options_(options), hash_(random_hash()), slots_(slots_min) {
+    : options_(options), hash_{base::random_number(), base::random_number()}, slots_(slots_min) {
   LOADCORE_ASSERT(options_.keys_max > 0 && options_.age_ms_max >= 0);
 }
 

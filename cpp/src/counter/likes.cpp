@@ -4,8 +4,8 @@
 #include <limits>
 #include <string>
 
-#include "counter/random_key.hpp"
 #include "loadcore/base/assert.hpp"
+#include "loadcore/base/random.hpp"
 
 namespace loadcore::counter {
 namespace {
@@ -33,7 +33,7 @@ bool is_of(const std::uint64_t* entry, std::string_view user) noexcept {
 
 Likes::Likes(const LikesOptions& options)
     : users_max_(options.users_max),
-      hash_key_(options.hash_key.value_or(HashKey{random_number(), random_number()})),
+      hash_key_(options.hash_key.value_or(HashKey{base::random_number(), base::random_number()})),
       hash_(hash_key_.low, hash_key_.high),
       shards_(shard_count) {}
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <span>
 
-#include "counter/random_key.hpp"
+#include "loadcore/base/random.hpp"
 
 namespace loadcore::counter {
 namespace {
@@ -77,7 +77,7 @@ void LoggedRequests::LoggedExchange::answer(const http::Answer& answer) {
 }
 
 LoggedRequests::LoggedRequests(Log::Source& source, http::ServerThread& thread)
-    : LoggedHandler(source), outer_(thread), next_id_(random_number()) {}
+    : LoggedHandler(source), outer_(thread), next_id_(base::random_number()) {}
 
 LoggedRequests::~LoggedRequests() { set_inner(nullptr); }  // it may use thread() to its end
 

@@ -5,7 +5,6 @@
 #include "counter/crc32c.hpp"
 #include "counter/file_window.hpp"
 #include "counter/frame.hpp"
-#include "counter/random_key.hpp"
 #include "counter/write_all.hpp"
 #include "loadcore/base/error.hpp"
 #include "loadcore/counter/store.hpp"

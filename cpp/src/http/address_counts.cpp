@@ -3,17 +3,12 @@
 #include <netinet/in.h>
 
 #include <cstring>
-#include <random>
 
 #include "loadcore/base/assert.hpp"
+#include "loadcore/base/random.hpp"
 
 namespace loadcore::http {
 namespace {
-
-std::uint64_t random_bits() {
-  std::random_device device;
-  return std::uint64_t{device()} << 32 | device();
-}
 
 /// No IPv6 network begins with ffff.
 AddressCounts::Client client_of_ipv4(const void* address) noexcept {
@@ -25,7 +20,7 @@ AddressCounts::Client client_of_ipv4(const void* address) noexcept {
 }  // namespace
 
 AddressCounts::AddressCounts(std::uint32_t connections_max)
-    : connections_max_(connections_max), open_(0, Hash{random_bits()}) {}
+    : connections_max_(connections_max), open_(0, Hash{base::random_number()}) {}
 
 std::size_t AddressCounts::Hash::operator()(Client client) const noexcept {
   // SplitMix64's finalizer: every bit of the client and of the secret moves all of the result's.
