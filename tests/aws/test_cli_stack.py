@@ -189,6 +189,20 @@ def test_a_change_shows_its_reason(stack: Command, file: Path) -> None:
     assert "2 to remove" in said
 
 
+def test_what_stands_does_not_move_to_another_network(stack: Command, file: Path) -> None:
+    own = f'{SMALL}\n[network]\nkind = "own"\ncidr = "10.1.0.0/16"\n'
+    file.write_text(own)
+    assert stack("apply", file, "--yes").code == 0
+    for moved in (SMALL, own.replace("10.1", "10.2")):
+        file.write_text(moved)
+        for verb in ("plan", "apply"):
+            said = stack(verb, file)
+            assert (said.code, said.out) == (2, "")
+            assert "network: cannot be changed for another while" in words(said.err)
+    assert stack("destroy", file, "--yes").code == 0
+    assert stack("apply", file, "--yes").code == 0
+
+
 def test_status_of_nothing(stack: Command, file: Path) -> None:
     said = stack("status", file)
     assert said.code == 0

@@ -144,7 +144,20 @@ def _changes(plan: Plan, wanted: list[Resource], found: list[Found]) -> list[Cha
         changes.append(change)
     for address, rest in by_address.items():
         changes.append(Change(address, "delete", None, rest[0], surplus=tuple(rest)))
+    _check_network(changes)
     return changes
+
+
+def _check_network(changes: list[Change]) -> None:
+    """A gateway lets go of a network only when its last public address has, and a group's balancer
+    and subnets are of one network at every moment: no order of steps leads from one to another."""
+    for change in changes:
+        if change.action == "replace" and any(reason.setting == "vpc" for reason in change.reasons):
+            raise lc.PlanError(
+                "network",
+                "cannot be changed for another while the stack stands in it; destroy the stack "
+                "first, or make one of another name beside it",
+            )
 
 
 def _to_be(found: Found, change: Change) -> Found:
