@@ -140,6 +140,8 @@ def test_one_fault_alone(name: str, aws: Front, tmp_path: Path) -> None:
         except Exception as error:
             failed.append(line)
             print(f"{line}\n{''.join(traceback.format_exception(error))}", flush=True)
+        if done % 100 == 0:
+            print(f"{name}: {done} of {len(tried)}", flush=True)
     print(f"{name}: {done} of {len(tried)} tried, {len(failed)} failed, seed {seed}", flush=True)
     assert failed == []
 
