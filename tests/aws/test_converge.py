@@ -168,6 +168,31 @@ def test_what_is_never_ready_is_told_after_its_bound() -> None:
     assert "thing.a is not ready: settling, and 60 s have passed" in str(error)
 
 
+@pytest.mark.parametrize("fault", ["throttled", "lost_before"])
+def test_a_passing_error_long_after_another_begins_its_own_time(
+    monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    monkeypatch.setattr(PretendKind, "ready_within_s", 3600.0)
+    monkeypatch.setattr(PretendKind, "gone_within_s", 3600.0)
+    aws = PretendAws(faults={5: fault, 60: fault}, ready_after_s=1500)
+    assert apply(aws, [thing("a")]).complete
+    assert len(aws.calls) > 60
+
+    def delete(self: PretendKind, account: PretendAws, found: Found) -> None:
+        monkeypatch.setattr(PretendKind, "going", lambda self, found: True)
+
+    made, aws.calls = aws.clock, []
+    monkeypatch.setattr(PretendKind, "delete", delete)
+    found = PretendKind.find
+
+    def until_gone(self: PretendKind, account: PretendAws, owner: Owner) -> list[Found]:
+        return [each for each in found(self, account, owner) if account.clock < made + 1500]
+
+    monkeypatch.setattr(PretendKind, "find", until_gone)
+    assert converge.destroy(OWNER, aws).complete
+    assert len(aws.calls) > 60
+
+
 def test_what_moves_is_given_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     def pending(self: PretendKind, account: PretendAws, found: Found) -> str:
         return "" if account.clock > 240 else f"{account.clock // 50:.0f} of 5"

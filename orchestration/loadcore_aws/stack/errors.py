@@ -165,11 +165,12 @@ def explained(error: BaseException, doing: str) -> lc.LoadcoreError:
 
 
 def _is_quota(code: str) -> bool:
+    if code in THROTTLED:
+        return False
     return code.endswith(("LimitExceeded", "QuotaExceeded", "LimitExceededException",
                           "QuotaExceededException", "QuotaExceededFault")) or code in {
-        "LimitExceeded", "TooManyLoadBalancers", "TooManyTargetGroups", "TooManyBuckets",
-        "InsufficientInstanceCapacity", "MaxSpotInstanceCountExceeded", "InstanceQuotaExceeded",
-        "StorageQuotaExceeded",
+        "TooManyLoadBalancers", "TooManyTargetGroups", "TooManyBuckets",
+        "InsufficientInstanceCapacity", "MaxSpotInstanceCountExceeded",
     }  # fmt: skip
 
 

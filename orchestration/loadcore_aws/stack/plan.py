@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import loadcore as lc
 from loadcore_aws.stack import design, find, plan_text, prices
 from loadcore_aws.stack.design.gather import gather
+from loadcore_aws.stack.kinds import database
 from loadcore_aws.stack.names import EXPIRES, Owner, parse_time
 from loadcore_aws.stack.resource import Found, Resource, resolved
 from loadcore_aws.stack.retry import FIRST_CALL_WITHIN_S, asked
@@ -144,19 +145,35 @@ def _changes(plan: Plan, wanted: list[Resource], found: list[Found]) -> list[Cha
         changes.append(change)
     for address, rest in by_address.items():
         changes.append(Change(address, "delete", None, rest[0], surplus=tuple(rest)))
-    _check_network(changes)
+    _check_way_in(changes)
     return changes
 
 
-def _check_network(changes: list[Change]) -> None:
-    """A gateway lets go of a network only when its last public address has, and a group's balancer
-    and subnets are of one network at every moment: no order of steps leads from one to another."""
+STANDS_ON = {
+    "vpc": "network",
+    "scheme": "balancer.internal",
+    "port": "service.port",
+    "target_type": "containers",
+}
+"""Fixed settings of what clients come through, and the file's word for each."""
+
+
+def _check_way_in(changes: list[Change]) -> None:
+    """No order of steps leads from one of these to another without a time in which nobody answers:
+    a gateway leaves a network after its last public address, a target group is one balancer's at a
+    time, and instances on the old port are not healthy on the new one, so that all would go at
+    once."""
     for change in changes:
-        if change.action == "replace" and any(reason.setting == "vpc" for reason in change.reasons):
+        if change.action != "replace":
+            continue
+        changed = {reason.setting for reason in change.reasons}
+        of_balancer = change.address.startswith(("load_balancer.", "target_group."))
+        fixed = [each for each in STANDS_ON if each in changed and (of_balancer or each == "vpc")]
+        if fixed:
             raise lc.PlanError(
-                "network",
-                "cannot be changed for another while the stack stands in it; destroy the stack "
-                "first, or make one of another name beside it",
+                STANDS_ON[fixed[0]],
+                "cannot be changed while the stack stands, as nobody would answer in between; "
+                "destroy the stack first, or make one of another name beside it",
             )
 
 
@@ -183,12 +200,19 @@ def _change(
     wrong = find.wrong_with(kind, settings, tags, old)
     reasons = [Reason(setting, *pair) for setting, pair in wrong.items()]
     if kept is not None:
+        _check_growth(resource, reasons)
         action: Action = "update" if reasons else "keep"
         return Change(resource.address, action, resource, kept, tuple(reasons), surplus)
     if all(kind.going(each) for each in candidates):
         return Change(resource.address, "create", resource, None, surplus=surplus)
     _check_data(resource, reasons)
     return Change(resource.address, "replace", resource, old, tuple(reasons), surplus)
+
+
+def _check_growth(resource: Resource, reasons: list[Reason]) -> None:
+    for reason in reasons:
+        if (resource.kind, reason.setting) == ("database", "disk_gb"):
+            database.check_growth(reason.had, reason.wanted)
 
 
 def _check_data(resource: Resource, reasons: list[Reason]) -> None:

@@ -43,6 +43,7 @@ class Removal:
         self._kind = kind
         self._left = {each.id: each for each in found}
         self._accepted: set[str] = set()
+        self._deleting: dict[str, Patience] = {}
         self._time = steps.account.time
         self._begin = self._time.now()
 
@@ -59,16 +60,16 @@ class Removal:
             return
         for address in addresses:
             self._steps.tell(address, "begin")
-        patience = Patience(self._time, f"removing {self._kind.name}", self._steps.stop)
+        looking = self._patience()
         polls = 0
         try:
             while self._left:
                 for each in list(self._left.values()):
-                    self._delete(each, patience)
-                self._look(patience)
+                    self._delete(each)
+                self._look(looking)
                 if self._left:
                     polls += 1
-                    self._wait(patience, polls)
+                    self._wait(looking, polls)
         except StoppedError:
             for each in self._left.values():
                 self._steps.skip(each.address, "was stopped; it is gone on with next time")
@@ -80,7 +81,10 @@ class Removal:
         failed = [address for address, _ in self._steps.failed]
         return next((each for each in failed if each.partition(".")[0] in RUNS), "")
 
-    def _delete(self, found: Found, patience: Patience) -> None:
+    def _patience(self) -> Patience:
+        return Patience(self._time, f"removing {self._kind.name}", self._steps.stop)
+
+    def _delete(self, found: Found) -> None:
         """Once accepted it is only waited for. What refuses to go for good is told and left; where
         something does not exist, the next look tells whether it is this one."""
         if found.id in self._accepted:
@@ -90,13 +94,14 @@ class Removal:
         except Exception as error:
             what = meaning(error)
             if what is not Meaning.GONE:
-                self._refused(found, error, patience, in_use=what is Meaning.IN_USE)
+                self._refused(found, error, in_use=what is Meaning.IN_USE)
             return
         self._accepted.add(found.id)
 
-    def _refused(self, found: Found, error: Exception, patience: Patience, *, in_use: bool) -> None:
+    def _refused(self, found: Found, error: Exception, *, in_use: bool) -> None:
         """What uses it will not go either once anything has failed: no use in waiting for it."""
         patient_s = 0.0 if self._steps.failed else self._kind.gone_within_s
+        patience = self._deleting.setdefault(found.id, self._patience())
         try:
             patience.wait_after(error, within_s=patient_s if in_use else None)
         except lc.LoadcoreError as told:
@@ -109,6 +114,7 @@ class Removal:
         except Exception as error:
             patience.wait_after(error)
             return
+        patience.recovered()
         current = {each.id: each for each in there}
         for each in list(self._left.values()):
             if each.id not in current:

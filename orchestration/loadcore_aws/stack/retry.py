@@ -59,6 +59,11 @@ class Patience:
         self.pause(min(PAUSE_S_MAX, PAUSE_S_MIN * 2 ** min(self._pauses - 1, 10)))
         return what
 
+    def recovered(self) -> None:
+        """What was waited for has gone well: another error begins its own time."""
+        self._begin.clear()
+        self._pauses = 0
+
     def poll(self, count: int) -> None:
         """Between looks at something that takes its time; the later, the longer."""
         self.pause(min(POLL_S_MAX, POLL_S_MIN * 1.3 ** min(count, 30)))
