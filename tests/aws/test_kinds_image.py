@@ -147,3 +147,53 @@ def test_snapshots_of_a_removal_that_was_cut_off_are_found(world: World, aws: Fr
     world.client("ec2").deregister_image(ImageId=made["ImageId"])
     assert world.destroy().left == ()
     assert count(aws) == {}
+
+
+def names(world: World) -> set[str]:
+    """Of the image and its snapshots, as the console shows them."""
+    ec2 = world.client("ec2")
+    parts = ec2.describe_images(Owners=["self"])["Images"]
+    owned = [{"Name": "tag:loadcore:stack", "Values": ["demo"]}]
+    parts += ec2.describe_snapshots(OwnerIds=["self"], Filters=owned)["Snapshots"]
+    return {tag["Value"] for part in parts for tag in part["Tags"] if tag["Key"] == "Name"}
+
+
+def test_a_name_of_the_users_own_is_shown_and_keeps_nothing_from_being_found(
+    world: World, aws: Front
+) -> None:
+    """Two versions stand side by side for a while, and are two all the same."""
+    play_machine(world)
+    world.tags["Name"] = "shop"
+    world.settle(baked(world))
+    assert names(world) == {"shop"}
+    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
+    assert all(call.action != "CreateTags" for call in aws.calls), "named as it was made"
+    first = world.one("image.baked")
+    world.settle(baked(world, replace(BAKED, service=Service(threads=2))))
+    assert world.one("image.baked").id != first.id
+    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
+    world.tags["Name"] = "store"
+    assert world.changes(baked(world, replace(BAKED, service=Service(threads=2))))[
+        "image.baked"
+    ] == ("update", {"tags"})
+    world.settle(baked(world, replace(BAKED, service=Service(threads=2))))
+    assert names(world) == {"store"}
+    assert world.destroy().left == ()
+    assert count(aws) == {}
+
+
+def test_a_template_instance_that_comes_and_goes_is_told(world: World, aws: Front) -> None:
+    """As one does whose disk EC2 cannot encrypt; another try with the same token is answered with
+    the one that is gone."""
+
+    def hide(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["Reservations"] = []
+
+    world.client("ec2").meta.events.register_last("after-call.ec2.DescribeInstances", hide)
+    begin = world.account.time.now()
+    ((address, error),) = world.apply(baked(world)).failed
+    assert address == "image.baked"
+    assert "asked for" in str(error)
+    assert "AWS does not show it; look for it in the console, and repeat the command" in str(error)
+    assert world.account.time.now() - begin < 600
+    assert 1 < sum(call.action == "RunInstances" for call in aws.calls) < 10

@@ -253,6 +253,32 @@ def test_a_database_changes_in_place(world: World, aws: Front) -> None:
     assert described["AutoMinorVersionUpgrade"]
 
 
+def test_a_database_grows_by_a_tenth_or_more_and_never_shrinks(world: World) -> None:
+    def of(disk_gb: int) -> list[Resource]:
+        stack = replace(STACK, database=Database(version="16.3", disk_gb=disk_gb))
+        return database.resources(stack, world.facts)
+
+    world.settle(of(20))
+    for refused in (10, 21):
+        with pytest.raises(lc.PlanError, match=rf"database\.disk_gb.* is {refused}, and "):
+            world.plan(of(refused))
+    world.settle(of(22))
+    with pytest.raises(lc.PlanError, match="has 22 GB, which RDS never makes fewer; give 22"):
+        world.plan(of(20))
+    for disk_gb in (400, 500):
+        world.settle(of(disk_gb))
+        described = world.client("rds").describe_db_instances()["DBInstances"][0]
+        assert (described["AllocatedStorage"], described["Iops"]) == (disk_gb, 12_000)
+        assert described["StorageThroughput"] == 500
+
+
+def test_a_large_database_is_made_with_what_its_size_demands(world: World) -> None:
+    stack = replace(STACK, database=Database(disk_gb=400))
+    world.settle(database.resources(stack, world.facts))
+    described = world.client("rds").describe_db_instances()["DBInstances"][0]
+    assert (described["Iops"], described["StorageThroughput"]) == (12_000, 500)
+
+
 def test_a_minor_version_of_rds_own_choice_is_no_drift(world: World) -> None:
     stack = replace(STACK, database=Database(version="16"))
     wanted = database.resources(stack, world.facts)

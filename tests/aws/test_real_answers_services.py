@@ -13,10 +13,10 @@ from loadcore_aws.stack import find, status, sweep
 from loadcore_aws.stack.design import containers, identity
 from loadcore_aws.stack.design.facts import Facts
 from loadcore_aws.stack.kinds import BY_NAME
-from loadcore_aws.stack.kinds.database import SNAPSHOT_AT_END, Database
+from loadcore_aws.stack.kinds.database import SNAPSHOT_AT_END, Database, check_growth
 from loadcore_aws.stack.kinds.topic import DELETED, PENDING
 from loadcore_aws.stack.names import RESOURCE, STACK, Owner, tag_list
-from loadcore_aws.stack.resource import Found, Resource
+from loadcore_aws.stack.resource import Found, Resource, Want
 from loadcore_aws.stack.spec import Package, Stack
 
 if TYPE_CHECKING:
@@ -225,3 +225,67 @@ def test_the_alarms_that_target_tracking_made_for_a_service_are_shown(
     monkeypatch.setattr(find, "everything", lambda *_: [service])
     monkeypatch.setattr(status, "_size_of_service", lambda *_: None)
     assert [each.name for each in status.look(world.account, world.owner).alarms] == [name]
+
+
+@pytest.mark.parametrize(
+    ("had_gb", "wanted_gb", "sentence"),
+    [
+        (20, 21, "is 21, and RDS adds a tenth or more to the 20 GB there are; give 22 or more, or "
+         "keep 20"),
+        (25, 27, "give 28 or more, or keep 25"),
+        (400, 439, "give 440 or more, or keep 400"),
+        (50, 20, "is 20, and the database has 50 GB, which RDS never makes fewer; give 50, or take "
+         "a stack of another name"),
+    ],
+)  # fmt: skip
+def test_a_size_that_rds_would_refuse_or_round_up_is_refused_in_the_plan(
+    had_gb: int, wanted_gb: int, sentence: str
+) -> None:
+    """ModifyDBInstance, AllocatedStorage."""
+    with pytest.raises(lc.PlanError, match=f"database.disk_gb:? .*{sentence}"):
+        check_growth(had_gb, wanted_gb)
+
+
+@pytest.mark.parametrize(("had_gb", "wanted_gb"), [(20, 22), (25, 28), (400, 440), (20, 65_536)])
+def test_a_size_that_rds_takes_as_it_is_is_taken(had_gb: int, wanted_gb: int) -> None:
+    check_growth(had_gb, wanted_gb)
+
+
+BASE = {"Iops": 3000, "StorageThroughput": 125}
+STRIPED_BASE = {"Iops": 12_000, "StorageThroughput": 500}
+MORE = {"Iops": 20_000, "StorageThroughput": 900}
+
+
+@pytest.mark.parametrize(
+    ("had_gb", "had", "wanted_gb", "told"),
+    [
+        (100, BASE, 200, {}),
+        (100, BASE, 400, STRIPED_BASE),
+        (400, STRIPED_BASE, 500, STRIPED_BASE),
+        (500, MORE, 600, MORE),
+    ],
+)
+def test_performance_is_told_of_large_disks_and_of_no_others(
+    had_gb: int, had: dict[str, int], wanted_gb: int, told: dict[str, int]
+) -> None:
+    """RDS answers otherwise that both size and IOPS must be specified, that 3000 is no valid value,
+    or that it cannot be specified for less than 400."""
+    found = database("available", AllocatedStorage=had_gb, **had)
+    calls = list[dict[str, Any]]()
+
+    class Rds:
+        def client(self, service: str) -> Rds:
+            return self
+
+        def modify_db_instance(self, **parameters: Any) -> None:
+            calls.append(parameters)
+
+    account: Any = Rds()
+    settings = {**found.settings, "disk_gb": wanted_gb}
+    want = Want(found.address, "demo-main", settings, {}, "token")
+    Database().update(account, found, want, frozenset({"disk_gb"}))
+    (call,) = calls
+    call.pop("DBInstanceIdentifier")
+    assert call == {"ApplyImmediately": True, "AllocatedStorage": wanted_gb, **told}
+    Database().update(account, found, want, frozenset({"backup_days"}))
+    assert calls[1].keys().isdisjoint(STRIPED_BASE)

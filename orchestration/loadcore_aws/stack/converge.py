@@ -38,6 +38,7 @@ __all__ = ["Event", "Outcome", "apply", "destroy"]
 
 VISIBLE_WITHIN_S = 60.0
 VISIBLE_AFTER_UNKNOWN_S = 10.0
+SHOWS_WITHIN_S = 180.0
 UPDATES_MAX = 6
 SETTLES_WITHIN_S = 60.0
 PROGRESSES_MAX = 20
@@ -146,6 +147,7 @@ class Step:
         self._patience = Patience(self._time, resource.address, steps.stop)
         self._told = told
         self._created_at: float | None = None
+        self._first_created_at: float | None = None
         self._visible_within_s = VISIBLE_WITHIN_S
         self._updates = 0
         self._first_update_at = 0.0
@@ -168,6 +170,7 @@ class Step:
             except Exception as error:
                 self._patience.wait_after(error)
                 continue
+            self._patience.recovered()
             if found is not None:
                 if self._told or self._did or self._waits_since is not None:
                     self._steps.succeed(address, ", ".join(self._did) or "ready")
@@ -195,17 +198,33 @@ class Step:
             if self._time.now() - self._created_at < self._visible_within_s:
                 self._patience.poll(0)
                 return
+            self._check_shows()
             self._created_at = None
         try:
             self._kind.create(self._account, self._want)
         except Exception as error:
             if meaning(error) is Meaning.UNKNOWN:
-                self._created_at = self._time.now()
-                self._visible_within_s = VISIBLE_AFTER_UNKNOWN_S
+                self._note_created(VISIBLE_AFTER_UNKNOWN_S)
             raise
-        self._created_at = self._time.now()
-        self._visible_within_s = VISIBLE_WITHIN_S
+        self._note_created(VISIBLE_WITHIN_S)
         self._did = ["created"]
+
+    def _note_created(self, visible_within_s: float) -> None:
+        self._created_at = self._time.now()
+        self._visible_within_s = visible_within_s
+        if self._first_created_at is None:
+            self._first_created_at = self._created_at
+
+    def _check_shows(self) -> None:
+        """Raises loadcore.RunError where it is no use to ask again: that would be with the same
+        idempotency token, which brings nothing back that has come and gone."""
+        assert self._first_created_at is not None
+        waited_s = self._time.now() - self._first_created_at
+        if waited_s >= SHOWS_WITHIN_S:
+            raise lc.RunError(
+                f"{self._resource.address}: it was asked for {waited_s:.0f} s ago and AWS does not "
+                "show it; look for it in the console, and repeat the command"
+            )
 
     def _update(self, found: Found, wrong: frozenset[str]) -> None:
         now = self._time.now()

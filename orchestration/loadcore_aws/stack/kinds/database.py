@@ -35,6 +35,12 @@ HOPELESS = {
 }  # fmt: skip
 
 
+STRIPED_FROM_GB = 400
+STRIPED = {"iops": ("Iops", 12_000), "throughput_mib_s": ("StorageThroughput", 500)}
+"""From this size on RDS spreads the gp3 storage of PostgreSQL and MySQL over four volumes. By
+attribute: the parameter, and what is had at no further cost. Less is refused, as is any figure for
+smaller storage ("Amazon RDS DB instance storage", Amazon RDS User Guide)."""
+
 WITHOUT_SNAPSHOT = {"failed", "incompatible-network", "incompatible-restore"}
 """States in which RDS takes no last snapshot (DeleteDBInstance, Amazon RDS API Reference)."""
 
@@ -99,7 +105,8 @@ class Database(Kind):
 
     The password is made and kept by RDS ("Password management with Amazon RDS and AWS Secrets
     Manager", Amazon RDS User Guide): the attribute `secret` is the secret's ARN. Others: `arn`,
-    `host`, `port`. What waits for RDS to change it counts as changed, and is waited for.
+    `host`, `port`, `iops`, `throughput_mib_s`. What waits for RDS to change it counts as changed,
+    and is waited for.
     """
 
     name = "database"
@@ -123,6 +130,7 @@ class Database(Kind):
             "host": endpoint.get("Address", ""),
             "port": str(endpoint.get("Port", "")),
             "secret": database.get("MasterUserSecret", {}).get("SecretArn", ""),
+            **{key: str(_now(database).get(name, 0)) for key, (name, _) in STRIPED.items()},
         }
         state = database.get("DBInstanceStatus", "creating")
         if state in SERVES and database.get("PendingModifiedValues"):
@@ -148,6 +156,7 @@ class Database(Kind):
             DBInstanceClass=settings["type"],
             AllocatedStorage=settings["disk_gb"],
             StorageType="gp3",
+            **_performance(settings["disk_gb"], {}),
             StorageEncrypted=True,
             MultiAZ=settings["multi_zone"],
             MasterUsername=USER,
@@ -169,6 +178,8 @@ class Database(Kind):
                 ResourceName=found.attributes["arn"], Tags=tag_list(_kept(want))
             )
         parameters = {PARAMETERS[key]: want.settings[key] for key in changed if key in PARAMETERS}
+        if "disk_gb" in changed:
+            parameters.update(_performance(want.settings["disk_gb"], found.attributes))
         if "version" in changed and not _is_version(
             want.settings["version"], found.settings["version"]
         ):
@@ -222,6 +233,35 @@ PARAMETERS = {
 """Of ModifyDBInstance, by setting."""
 
 
+def check_growth(had_gb: int, wanted_gb: int) -> None:
+    """Raises loadcore.PlanError for a size that RDS refuses, and for one that it would round up to
+    a tenth more (ModifyDBInstance, AllocatedStorage, Amazon RDS API Reference)."""
+    least_gb = -(-had_gb * 11 // 10)
+    if wanted_gb < had_gb:
+        raise lc.PlanError(
+            "database.disk_gb",
+            f"is {wanted_gb}, and the database has {had_gb} GB, which RDS never makes fewer; give "
+            f"{had_gb}, or take a stack of another name and move the data",
+        )
+    if had_gb < wanted_gb < least_gb:
+        raise lc.PlanError(
+            "database.disk_gb",
+            f"is {wanted_gb}, and RDS adds a tenth or more to the {had_gb} GB there are; give "
+            f"{least_gb} or more, or keep {had_gb}",
+        )
+
+
+def _performance(disk_gb: int, attributes: Mapping[str, str]) -> dict[str, int]:
+    """What must be told with that size: what there is, where that is enough for it
+    (ModifyDBInstance: "You can use the current value for Iops")."""
+    if disk_gb < STRIPED_FROM_GB:
+        return {}
+    return {
+        parameter: max(least, int(attributes.get(key, 0)))
+        for key, (parameter, least) in STRIPED.items()
+    }
+
+
 def _kept(want: Want) -> dict[str, str]:
     at_end = "yes" if want.settings["snapshot_at_end"] else "no"
     tags = {**want.tags, SNAPSHOT_AT_END: at_end}
@@ -234,8 +274,13 @@ def _is_version(asked: str, full: str) -> bool:
     return full == asked or full.startswith(asked + ".")
 
 
+def _now(database: Mapping[str, Any]) -> dict[str, Any]:
+    """As it is, or is about to be."""
+    return {**database, **database.get("PendingModifiedValues", {})}
+
+
 def _settings(database: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str, Any]:
-    now = {**database, **database.get("PendingModifiedValues", {})}
+    now = _now(database)
     version, asked = now["EngineVersion"], tags.get(VERSION_ASKED, "")
     groups = database.get("VpcSecurityGroups", [])
     return {

@@ -22,8 +22,9 @@ def owned(owner: Owner, kind: str) -> list[dict[str, Any]]:
 
 
 def specification(resource_type: str, want: Want) -> list[dict[str, Any]]:
-    """Tags that come into being with the resource, so that nothing is ever without."""
-    return [{"ResourceType": resource_type, "Tags": tag_list({**want.tags, "Name": want.physical})}]
+    """Tags that come into being with the resource, so that nothing is ever without; a Name of the
+    user's own before ours."""
+    return [{"ResourceType": resource_type, "Tags": tag_list({"Name": want.physical, **want.tags})}]
 
 
 def of(element: Mapping[str, Any]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from loadcore_aws.stack.errors import code_of
 from loadcore_aws.stack.kinds import ec2_tags, machine
 from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import DIGEST
-from loadcore_aws.stack.resource import Found, Kind, Want
+from loadcore_aws.stack.resource import Found, Kind, Want, fixed_digest
 
 if TYPE_CHECKING:
     from loadcore_aws.stack.account import Account
@@ -57,7 +57,7 @@ class Parts:
 
     digest: str
     name: str
-    tags: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str]
     image: dict[str, Any] | None = None
     template: dict[str, Any] | None = None
     snapshots: list[str] = field(default_factory=list)
@@ -68,8 +68,8 @@ class Image(Kind):
     to be done to it, nothing when all is), and those of LaunchTemplate and `subnet` for the
     template instance. Attributes: `image`, its id once there is one.
 
-    Image, snapshots and template instance are one thing here, called as their Name tag says, so
-    that none of them is ever left behind by an interruption.
+    Image, snapshots and template instance are one thing here, by the digest in their tags, so that
+    none of them is ever left behind by an interruption. Their Name is the user's to choose.
     """
 
     name = "image"
@@ -83,14 +83,12 @@ class Image(Kind):
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         owned = ec2_tags.owned(owner, self.name)
-        by_name: dict[str, Parts] = {}
+        by_digest: dict[tuple[str, str], Parts] = {}
 
         def parts_of(element: dict[str, Any]) -> Parts:
             tags = ec2_tags.of(element)
-            name = tags.get("Name", "")
-            parts = by_name.setdefault(name, Parts(tags.get(DIGEST, ""), name))
-            parts.tags = parts.tags or tags
-            return parts
+            name, digest = ec2_tags.name_of(tags), tags.get(DIGEST, "")
+            return by_digest.setdefault((name, digest), Parts(digest, name, tags))
 
         for image in account.pages(
             "ec2", "describe_images", "Images", Filters=owned, Owners=["self"]
@@ -107,9 +105,9 @@ class Image(Kind):
             "ec2", "describe_snapshots", "Snapshots", Filters=owned, OwnerIds=["self"]
         ):
             parts_of(snapshot).snapshots.append(snapshot["SnapshotId"])
-        return [self._found(parts) for parts in by_name.values()]
+        return [self._found(owner, parts) for parts in by_digest.values()]
 
-    def _found(self, parts: Parts) -> Found:
+    def _found(self, owner: Owner, parts: Parts) -> Found:
         state, next_step = _progress(parts)
         attributes = {
             "image": parts.image["ImageId"] if parts.image else "",
@@ -117,8 +115,8 @@ class Image(Kind):
             "snapshots": ",".join(parts.snapshots),
         }
         settings = {"digest": parts.digest, "next_step": next_step}
-        name = ec2_tags.name_of(parts.tags)
-        return Found(self.name, name, parts.name, settings, attributes, state, parts.tags)
+        called = owner.physical(parts.name, fixed_digest(self, settings))
+        return Found(self.name, parts.name, called, settings, attributes, state, parts.tags)
 
     def create(self, account: Account, want: Want) -> None:
         settings = want.settings
@@ -222,7 +220,7 @@ def _delete_snapshots(ec2: Any, found: Found) -> None:
 
 
 def _tags(want: Want) -> dict[str, str]:
-    return {**want.tags, "Name": want.physical, DIGEST: want.settings["digest"]}
+    return {"Name": want.physical, **want.tags, DIGEST: want.settings["digest"]}
 
 
 def _ids(found: Found) -> list[str]:
