@@ -219,6 +219,45 @@ def test_policies_and_schedules_follow_the_file(published: World) -> None:
     ]  # fmt: skip
 
 
+def test_what_a_schedule_made_of_the_limits_stays_through_an_apply(published: World) -> None:
+    world = published
+    day = Schedule("day", cron="0 7 * * *", min=4, max=8)
+    stack = replace(STACK, schedule=(day, Schedule("night", cron="0 20 * * *", min=2, max=4)))
+    world.settle(designed(world, stack))
+    scaling = world.client("application-autoscaling")
+
+    def limits() -> tuple[int, int]:
+        (target,) = scaling.describe_scalable_targets(ServiceNamespace="ecs")["ScalableTargets"]
+        return target["MinCapacity"], target["MaxCapacity"]
+
+    def raise_limits() -> None:
+        scaling.register_scalable_target(
+            ServiceNamespace="ecs",
+            ResourceId=world.one("container_service.main").attributes["resource"],
+            ScalableDimension="ecs:service:DesiredCount",
+            MinCapacity=4,
+            MaxCapacity=8,
+        )
+
+    raise_limits()
+    assert world.changes(designed(world, stack)) == {}
+    # Only the limit that no schedule holds is sent.
+    day_by_min = replace(stack, schedule=(replace(day, max=None),))
+    assert world.changes(designed(world, day_by_min))["scalable_target.main"] == (
+        "update", {"max"},
+    )  # fmt: skip
+    world.settle(designed(world, day_by_min))
+    assert limits() == (4, 4)
+    # A min of 4 cannot stay with a max of 3.
+    smaller = replace(day_by_min, group=Group(2, 3))
+    world.settle(designed(world, smaller))
+    assert limits() == (2, 3)
+    # Without the schedule its value is nobody's.
+    raise_limits()
+    world.settle(designed(world))
+    assert limits() == (2, 4)
+
+
 def test_a_cluster_of_somebody_elses_is_not_taken_over(world: World) -> None:
     world.client("ecs").create_cluster(clusterName="demo-main")
     ((address, error),) = world.apply([Resource("cluster", "main", {"insights": False})]).failed

@@ -220,6 +220,43 @@ def test_what_policies_made_of_the_size_is_no_drift(world: World) -> None:
     assert changes(world, fixed_size) == {"auto_scaling_group.main": ("update", {"desired"})}
 
 
+def test_what_a_schedule_made_of_the_limits_stays_through_an_apply(
+    world: World, aws: Front
+) -> None:
+    day = Schedule("day", cron="0 7 * * *", min=4, max=8)
+    stack = replace(SMALL, schedule=(day, Schedule("night", cron="0 20 * * *", min=2, max=4)))
+    settled(world, stack)
+    client = world.client("autoscaling")
+
+    def limits() -> tuple[int, int]:
+        (group,) = client.describe_auto_scaling_groups()["AutoScalingGroups"]
+        return group["MinSize"], group["MaxSize"]
+
+    client.update_auto_scaling_group(AutoScalingGroupName="demo-main", MinSize=4, MaxSize=8)
+    assert world.plan(stack).empty
+    other = replace(stack, group=replace(stack.group, max=6, cooldown_s=60))
+    assert changes(world, other) == {"auto_scaling_group.main": ("update", {"cooldown_s"})}
+    settled(world, other)
+    assert limits() == (4, 8)
+
+    # A min of 4 cannot stay with a max of 3.
+    without_max = replace(stack, group=Group(2, 3, drain_s=0), schedule=(replace(day, max=None),))
+    updates = len(sent(aws))
+    settled(world, without_max)
+    (update,) = sent(aws)[updates:]
+    assert (update["MinSize"], update["MaxSize"]) == ("2", "3")
+    assert limits() == (2, 3)
+
+    # Without the schedule its value is nobody's.
+    client.update_auto_scaling_group(AutoScalingGroupName="demo-main", MinSize=4, MaxSize=8)
+    settled(world, SMALL)
+    assert limits() == (2, 4)
+
+
+def sent(aws: Front) -> list[dict[str, Any]]:
+    return [call.parameters for call in aws.calls if call.action == "UpdateAutoScalingGroup"]
+
+
 OTHER = replace(
     FULL,
     group=replace(FULL.group, drain_s=45),

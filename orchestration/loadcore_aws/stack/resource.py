@@ -129,6 +129,11 @@ class Kind(ABC):
         Raises loadcore.RunError where it never will be."""
         return ""
 
+    def left_alone(self, want: Settings, have: Settings) -> frozenset[str]:
+        """Settings that AWS moves as it was told to, and that stand at such a value: they are not
+        compared."""
+        return frozenset()
+
     def going(self, found: Found) -> bool:
         """Whether it is on its way out, and so no match for what is wanted."""
         return False
@@ -173,10 +178,11 @@ def fixed_digest(kind: Kind, settings: Settings) -> str:
 
 
 def differences(kind: Kind, want: Settings, have: Settings) -> dict[str, tuple[Any, Any]]:
-    """Setting → (had, wanted) wherever they differ, of those that AWS gives back. A setting that
-    still holds a Ref differs: what it refers to is to be made."""
+    """Setting → (had, wanted) wherever they differ, of those that AWS gives back and does not move
+    itself. A setting that still holds a Ref differs: what it refers to is to be made."""
+    ignored = kind.unread | kind.left_alone(want, have)
     return {
         key: (have.get(key), value)
         for key, value in want.items()
-        if key not in kind.unread and have.get(key) != value
+        if key not in ignored and have.get(key) != value
     }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import loadcore as lc
 from loadcore_aws.autoscaling.spec import Metric, StepPolicy, TargetTracking
+from loadcore_aws.stack.design.group import scheduled
 from loadcore_aws.stack.resource import Ref, Resource
 
 if TYPE_CHECKING:
@@ -18,7 +19,12 @@ SERVICE = Ref("container_service.main", "resource")
 
 
 def resources(stack: Stack, facts: Facts) -> list[Resource]:
-    limits = {"resource": SERVICE, "min": stack.group.min, "max": stack.group.max}
+    limits = {
+        "resource": SERVICE,
+        "min": stack.group.min,
+        "max": stack.group.max,
+        "scheduled": scheduled(stack, facts, "min", "max"),
+    }
     made = [Resource("scalable_target", "main", limits)]
     made += [
         Resource("container_policy", policy.name, _policy(stack, policy), ("scalable_target.main",))

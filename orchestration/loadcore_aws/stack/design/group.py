@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.design import network
 from loadcore_aws.stack.resource import Ref, Resource
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+
+    from loadcore_aws.autoscaling.spec import Schedule
     from loadcore_aws.stack.design.facts import Facts
     from loadcore_aws.stack.spec import Stack
 
@@ -31,6 +36,9 @@ METRICS = (
 )
 """Those of "Amazon CloudWatch metrics for Amazon EC2 Auto Scaling" that a group without weights and
 warm pool has; they cost nothing."""
+
+SOON = timedelta(hours=1)
+"""What is scheduled this early may happen between a plan and the end of its apply."""
 
 
 def resources(stack: Stack, facts: Facts) -> list[Resource]:
@@ -73,11 +81,33 @@ def _group(stack: Stack, facts: Facts) -> Resource:
         "termination_policies": ["Default"],
         "capacity_rebalance": _has_spot(stack),
         "group_metrics": list(METRICS),
+        "scheduled": scheduled(stack, facts, "min", "max", "desired"),
     }
     if group.desired is not None:
         settings["desired"] = group.desired
     after = ("listener.main", *network.way_out(stack))
     return Resource("auto_scaling_group", "main", settings, after)
+
+
+def scheduled(stack: Stack, facts: Facts, *keys: str) -> dict[str, list[int]]:
+    """Key → the values that schedules may have given it by the time it is looked at."""
+    return {key: sorted(set(_values(stack.schedule, key, facts.now))) for key in keys}
+
+
+def _values(schedules: Iterable[Schedule], key: str, now: datetime | None) -> Iterator[int]:
+    """Of what happens once, the last that is over, which AWS no longer lists but whose value may
+    stand, and what happens soon: a later one's is not to hide that the file's has changed."""
+    over = []
+    for each in schedules:
+        value, moment = getattr(each, key), each.moment
+        if value is None:
+            continue
+        if moment is not None and now is not None and moment <= now:
+            over.append((moment, value))
+        elif moment is None or now is None or moment <= now + SOON:
+            yield value
+    if over:
+        yield max(over)[1]
 
 
 def _mixed(stack: Stack) -> dict[str, Any] | None:

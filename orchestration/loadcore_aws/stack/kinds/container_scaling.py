@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from loadcore_aws.stack.kinds.limits import left_to_schedules
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
 from loadcore_aws.stack.resource import Found, Kind, Want
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from loadcore_aws.stack.account import Account
     from loadcore_aws.stack.names import Owner
+    from loadcore_aws.stack.resource import Settings
 
 SERVICE = "application-autoscaling"
 DIMENSION = "ecs:service:DesiredCount"
@@ -26,6 +28,7 @@ PREDEFINED = {
     "requests_per_target": "ALBRequestCountPerTarget",
 }
 TYPES = {"step": "StepScaling", "target": "TargetTrackingScaling"}
+LIMITS = {"min": "MinCapacity", "max": "MaxCapacity"}
 
 
 def _scaled(resource: str) -> dict[str, str]:
@@ -43,10 +46,12 @@ def _listed(account: Account, owner: Owner, operation: str, key: str) -> list[di
 
 
 class ScalableTarget(Kind):
-    """Settings: `resource` (service/CLUSTER/NAME), `min`, `max` tasks."""
+    """Settings: `resource` (service/CLUSTER/NAME), `min`, `max` tasks, `scheduled` (of both, the
+    values that schedules give them)."""
 
     name = "scalable_target"
     fixed = frozenset({"resource"})
+    unread = frozenset({"scheduled"})
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         targets = _listed(account, owner, "describe_scalable_targets", "ScalableTargets")
@@ -60,25 +65,23 @@ class ScalableTarget(Kind):
             return None
         settings = {
             "resource": target["ResourceId"],
-            "min": target["MinCapacity"],
-            "max": target["MaxCapacity"],
+            **{key: target[aws] for key, aws in LIMITS.items()},
         }
         return Found(self.name, name, arn, settings, tags=tags)
 
     def create(self, account: Account, want: Want) -> None:
         account.client(SERVICE).register_scalable_target(
             **_scaled(want.settings["resource"]),
-            MinCapacity=want.settings["min"],
-            MaxCapacity=want.settings["max"],
+            **{aws: want.settings[key] for key, aws in LIMITS.items()},
             Tags=dict(want.tags),
         )
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
-        if changed - {"tags"}:
+        """A limit that is not named stays as a schedule has made it."""
+        limits = {aws: want.settings[key] for key, aws in LIMITS.items() if key in changed}
+        if limits:
             account.client(SERVICE).register_scalable_target(
-                **_scaled(found.settings["resource"]),
-                MinCapacity=want.settings["min"],
-                MaxCapacity=want.settings["max"],
+                **_scaled(found.settings["resource"]), **limits
             )
         if "tags" in changed:
             account.client(SERVICE).tag_resource(ResourceARN=found.id, Tags=dict(want.tags))
@@ -86,6 +89,9 @@ class ScalableTarget(Kind):
     def delete(self, account: Account, found: Found) -> None:
         """Its policies and scheduled actions go with it."""
         account.client(SERVICE).deregister_scalable_target(**_scaled(found.settings["resource"]))
+
+    def left_alone(self, want: Settings, have: Settings) -> frozenset[str]:
+        return left_to_schedules(want, have)
 
 
 class ContainerPolicy(Kind):
@@ -253,8 +259,7 @@ class ContainerSchedule(Kind):
             "resource": action["ResourceId"],
             "schedule": action["Schedule"],
             "time_zone": action.get("Timezone", "UTC"),
-            "min": limits.get("MinCapacity"),
-            "max": limits.get("MaxCapacity"),
+            **{key: limits.get(aws) for key, aws in LIMITS.items()},
         }
         return Found(
             self.name, action["ScheduledActionName"], action["ScheduledActionARN"], settings
@@ -263,7 +268,7 @@ class ContainerSchedule(Kind):
     def create(self, account: Account, want: Want) -> None:
         """Puts it, which is the same for one that is there."""
         settings = want.settings
-        limits = {"MinCapacity": settings["min"], "MaxCapacity": settings["max"]}
+        limits = {aws: settings[key] for key, aws in LIMITS.items()}
         account.client(SERVICE).put_scheduled_action(
             **_scaled(settings["resource"]),
             ScheduledActionName=want.address.partition(".")[2],

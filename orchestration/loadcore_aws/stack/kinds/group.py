@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from loadcore_aws.stack.kinds.limits import left_to_schedules
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
 from loadcore_aws.stack.kinds.refresh import (
     SERVICE,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from loadcore_aws.stack.account import Account
     from loadcore_aws.stack.names import Owner
+    from loadcore_aws.stack.resource import Settings
 
 PLAIN = {
     "min": "MinSize",
@@ -46,13 +48,15 @@ class AutoScalingGroup(Kind):
     `on_demand_base`, `on_demand_percent`, `spot_strategy`), `subnets` and `target_groups` (sorted),
     `warmup_s` (the default instance warm-up, None for none), `min_healthy_percent` and
     `max_healthy_percent` (of the instance maintenance policy), `group_metrics` (sorted, published
-    each minute). Without `desired` the group begins at min and is left to its policies.
+    each minute), `scheduled` (of `min`, `max` and `desired`, the values that schedules give them).
+    Without `desired` the group begins at min and is left to its policies.
 
     Another template or other instance types are an instance refresh with rollback. While it is
     under way `find` tells what it brings, so an apply that was interrupted goes on waiting for it.
     """
 
     name = "auto_scaling_group"
+    unread = frozenset({"scheduled"})
     ready_within_s = 900.0
     gone_within_s = 900.0
 
@@ -154,6 +158,9 @@ class AutoScalingGroup(Kind):
             AutoScalingGroupName=found.id, MinSize=0, MaxSize=0, DesiredCapacity=0
         )
         client.delete_auto_scaling_group(AutoScalingGroupName=found.id, ForceDelete=True)
+
+    def left_alone(self, want: Settings, have: Settings) -> frozenset[str]:
+        return left_to_schedules(want, have)
 
     def going(self, found: Found) -> bool:
         return found.state.startswith("Delete")
