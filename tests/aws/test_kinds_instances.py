@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +25,9 @@ from instances_world import (
 )
 from services_world import World
 
-from loadcore_aws.stack.design import identity, package, security
+from loadcore_aws.stack.design import identity, instances, package, security
+from loadcore_aws.stack.kinds import machine
+from loadcore_aws.stack.resource import Ref
 from loadcore_aws.stack.spec import (
     Access,
     Balancer,
@@ -37,6 +42,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from aws_front.front import Front
+
+
+UNSORTED = {"B": "1", "A": "'b\""}
 
 
 @pytest.fixture
@@ -56,7 +64,7 @@ def world(aws: Front, tmp_path: Path) -> World:
             tags={"team": "likes", "cost center": "7"},
             access=Access(("10.0.0.0/8", "2001:db8::/32"), ("192.0.2.7/32",)),
             service=Service(22, "memory", 3, ("--workers", "two words")),
-            instances=Instances("t3.micro", disk_gb=20, key_name="mine", environment={"A": "'b\""}),
+            instances=Instances("t3.micro", disk_gb=20, key_name="mine", environment=UNSORTED),
         ),
     ],
     ids=["small", "full"],
@@ -218,6 +226,46 @@ def test_two_wheels_of_a_project_have_different_names(world: World, tmp_path: Pa
     assert [name for name, _ in package.named(facts)] == [
         "main", "wheel-foo-bar", "wheel-foo-bar-2", "wheel-foo"
     ]  # fmt: skip
+
+
+# --- what runs on them
+
+
+@pytest.mark.parametrize(
+    ("environment", "region"),
+    [({}, "eu-central-1"), ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1")],
+)
+def test_the_migration_can_ask_for_the_password(
+    world: World, tmp_path: Path, environment: dict[str, str], region: str
+) -> None:
+    """boto3 makes no client without a region, and an instance of EC2 has none set."""
+    program = (
+        "import boto3, os; print(os.environ['LOADCORE_DATABASE_SECRET'], "
+        "boto3.client('secretsmanager').meta.region_name)"
+    )
+    migration = f'{sys.executable} -c "{program}" >{tmp_path}/ran'
+    stack = replace(
+        STACK,
+        database=Database(),
+        instances=Instances(bake=True, migration=migration, environment=environment),
+    )
+    told = {"host": "db.local", "port": "5432", "secret": SECRET_ARN}
+    plan = instances.instance_plan(stack, world.facts)
+    plan |= {"bucket": "demo-packages", "log_group": "/loadcore/demo"}
+    plan["environment"] = {
+        name: told[value.attribute] if isinstance(value, Ref) else value
+        for name, value in plan["environment"].items()
+    }
+    head, _, _ = machine.user_data(plan).decode().rpartition("\nmain ")
+    done = subprocess.run(
+        ["bash", "-c", f"{head}\nSTATE_DIR={tmp_path}; migrate"],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "ran").read_text().split() == [SECRET_ARN, region]
 
 
 # --- identity

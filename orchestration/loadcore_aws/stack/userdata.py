@@ -142,7 +142,7 @@ def _head(plan: InstancePlan) -> str:
         "READY_S": str(plan.ready_s),
     }
     wheels = [shlex.quote(f"{wheel.key} {wheel.sha256}") for wheel in plan.wheels]
-    exports = [f"export {name}={shlex.quote(text)}" for name, text in plan.environment.items()]
+    exports = [f"export {name}={shlex.quote(text)}" for name, text in _environment(plan)]
     return "\n".join(
         [
             "#!/bin/bash",
@@ -158,6 +158,11 @@ def _head(plan: InstancePlan) -> str:
             "",
         ]
     )
+
+
+def _environment(plan: InstancePlan) -> list[tuple[str, str]]:
+    """In order of names: a plan that was read back, which knows no other, makes the same script."""
+    return sorted(plan.environment.items())
 
 
 def _services(plan: InstancePlan) -> Iterator[str]:
@@ -195,7 +200,7 @@ def service_drop_in(plan: InstancePlan) -> str:
         command += " --data ${STATE_DIRECTORY}"
     command = " ".join([command, *map(_word, plan.arguments)])
     lines = ["[Service]", "ExecStart=", f"ExecStart={command}", f"TimeoutStopSec={plan.drain_s}"]
-    for name, text in plan.environment.items():
+    for name, text in _environment(plan):
         lines.append("Environment=" + _quoted(f"{name}={text}".replace("%", "%%")))
     if plan.port < 1024 or plan.admin_port < 1024:
         capability = "CAP_NET_BIND_SERVICE"

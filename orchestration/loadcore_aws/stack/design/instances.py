@@ -53,7 +53,7 @@ def instance_plan(stack: Stack, facts: Facts) -> dict[str, Any]:
         "durability": stack.service.durability,
         "threads": stack.service.threads,
         "arguments": list(stack.service.arguments),
-        "environment": {**database.environment(stack), **stack.instances.environment},
+        "environment": _environment(stack, facts),
         "log_group": Ref("log_group.service"),
         "group": Owner(stack.name, facts.region, facts.account).physical("main"),
         "hook": "drain" if stack.group.drain_s else "",
@@ -61,6 +61,14 @@ def instance_plan(stack: Stack, facts: Facts) -> dict[str, Any]:
         "settle_s": min(SETTLE_S_MAX, drain_s - 1),
         "migration": stack.instances.migration,
     }
+
+
+def _environment(stack: Stack, facts: Facts) -> dict[str, Any]:
+    """Of the service and the migration; what the file says wins. EC2 names the region to nobody,
+    as ECS does, and boto3 looks at AWS_DEFAULT_REGION, other SDKs at AWS_REGION ("AWS Region", AWS
+    SDKs and Tools Reference Guide)."""
+    region = {"AWS_REGION": facts.region, "AWS_DEFAULT_REGION": facts.region}
+    return {**region, **database.environment(stack), **stack.instances.environment}
 
 
 def _machine(stack: Stack, facts: Facts) -> dict[str, Any]:
