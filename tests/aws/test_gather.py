@@ -139,6 +139,36 @@ def test_a_package_for_another_machine_is_refused(
     assert re.match(rf"package.file: {other.name} is for aarch64, and ami-\w+ is x86_64; b", said)
 
 
+@pytest.mark.parametrize(
+    ("image", "system"),
+    [
+        (Instances().image, "Debian"),
+        ("ssm:/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/x", "Ubuntu"),
+    ],
+)
+def test_an_rpm_for_an_image_without_dnf_is_refused(
+    aws: Front, account: Account, stack: Stack, tmp_path: Path, image: str, system: str
+) -> None:
+    rpm = tmp_path / "loadcore-0.1.0-1.x86_64.rpm"
+    rpm.write_bytes(b"abc")
+    instances = replace(INSTANCES, image=image)
+    said = refusal(account, replace(stack, package=Package(str(rpm)), instances=instances))
+    assert said.startswith(f"package.file: {rpm} is an RPM, and instances.image, {image}, is ")
+    assert said.endswith(f"is {system}; give a wheel, or an image of Amazon Linux 2023")
+    assert aws.calls == [], "the files alone say so"
+
+
+def test_an_rpm_for_an_image_with_dnf_is_taken(
+    account: Account, stack: Stack, tmp_path: Path
+) -> None:
+    rpm = tmp_path / "loadcore-0.1.0-1.x86_64.rpm"
+    rpm.write_bytes(b"abc")
+    image = gather(account, stack).image
+    other = replace(INSTANCES, image=image)
+    facts = gather(account, replace(stack, package=Package(str(rpm)), instances=other))
+    assert [file.name for file in facts.packages] == [rpm.name]
+
+
 def test_an_account_without_a_default_network_is_told(account: Account, stack: Stack) -> None:
     ec2 = account.client("ec2")
     vpc = gather(account, stack).default_vpc

@@ -189,12 +189,22 @@ def test_a_curl_that_cannot_sign_is_refused(version: str, good: bool) -> None:
     assert ("FAILED: curl is older than 7.87" in done.stdout) == (not good)
 
 
-def test_an_rpm_goes_through_the_package_manager() -> None:
-    assert parts(RPM, f"{AMAZON}install_rpm /d").stdout == (
-        "dnf install -y -q /d/loadcore-0.1.0-1.x86_64.rpm\n"
+def test_an_rpm_goes_through_dnf(tmp_path: Path) -> None:
+    around = (
+        f"mktemp() {{ echo {tmp_path}; }}; STATE_DIR={tmp_path}; HOME_DIR=/nowhere; "
+        "read_credentials() { :; }; fetch() { :; }; "
     )
-    rpm = "command() { false; }; rpm() { echo rpm $*; }; install_rpm /d"
-    assert parts(RPM, rpm).stdout == "rpm -U --replacepkgs /d/loadcore-0.1.0-1.x86_64.rpm\n"
+    done = parts(RPM, f"{AMAZON}{around}install_package")
+    assert done.stdout.startswith(f"dnf install -y -q {tmp_path}/loadcore-0.1.0-1.x86_64.rpm\n")
+
+
+def test_an_rpm_is_refused_at_once_where_there_is_no_dnf() -> None:
+    done = parts(RPM, f"{DEBIAN}install_system; echo never")
+    assert done.returncode == 1
+    assert done.stdout == (
+        "loadcore user data: FAILED: an RPM needs Amazon Linux 2023, and this image has no dnf; "
+        "upload a wheel\n"
+    )
 
 
 def test_a_file_is_written_only_where_it_differs(tmp_path: Path) -> None:

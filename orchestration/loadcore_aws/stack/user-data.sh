@@ -70,6 +70,10 @@ install_system() {
         command -v dnf >/dev/null || packages+=("$PYTHON-venv")
       fi
       ;;
+    *.rpm)
+      command -v dnf >/dev/null ||
+        die "an RPM needs Amazon Linux 2023, and this image has no dnf; upload a wheel"
+      ;;
   esac
   [ "${#packages[@]}" = 0 ] || retry "installing ${packages[*]}" system_install "${packages[@]}"
   curl_signs || die "curl is older than 7.87; take Amazon Linux 2023, Debian 12 or Ubuntu 24.04"
@@ -133,12 +137,6 @@ install_wheel() { # install_wheel FOLDER
   "${pip[@]}" "$1/${PACKAGE_FILE}[aws]"
 }
 
-install_rpm() { # install_rpm FOLDER
-  if command -v dnf >/dev/null; then dnf install -y -q "$1/$PACKAGE_FILE"; else
-    rpm -U --replacepkgs "$1/$PACKAGE_FILE"
-  fi
-}
-
 install_package() {
   local wanted folder wheel
   wanted="$PACKAGE_KEY $PACKAGE_SHA256 ${WHEELS[*]}"
@@ -152,7 +150,7 @@ install_package() {
   rm -f "$STATE_DIR/package"
   case $PACKAGE_FILE in
     *.whl) retry "installing $PACKAGE_FILE" install_wheel "$folder" ;;
-    *.rpm) retry "installing $PACKAGE_FILE" install_rpm "$folder" ;;
+    *.rpm) retry "installing $PACKAGE_FILE" dnf install -y -q "$folder/$PACKAGE_FILE" ;;
   esac
   "$HOME_DIR/bin/python" -c 'import loadcore, loadcore_aws' ||
     die "$PACKAGE_FILE does not run here, see above; build it on this image's system or an older one"

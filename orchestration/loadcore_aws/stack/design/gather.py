@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 SSM = "ssm:"
 ZONES = 2
 MACHINE = re.compile(r"_(x86_64|aarch64)\.(?:whl|rpm)$|\.(x86_64|aarch64)\.rpm$")
+WITHOUT_DNF = {
+    "ssm:/aws/service/debian/": "Debian",
+    "ssm:/aws/service/canonical/": "Ubuntu",
+}
+"""public parameters of images that take no RPM, and whose they are"""
 NO_IMAGE = {"ParameterNotFound", "InvalidAMIID.NotFound", "InvalidAMIID.Malformed",
             "InvalidAMIID.Unavailable"}  # fmt: skip
 
@@ -32,6 +37,7 @@ NO_IMAGE = {"ParameterNotFound", "InvalidAMIID.NotFound", "InvalidAMIID.Malforme
 def gather(account: Account, stack: Stack) -> Facts:
     """Raises loadcore.PlanError for what the file asks for and does not exist, naming the setting,
     and loadcore.RunError where AWS will not tell."""
+    _check_rpm(stack)
     packages = _packages(stack)  # first: it costs no call
     controller = _controller(stack)
     number = asked(account.time, "asking who we are", lambda: account.identify(stack.account))
@@ -85,6 +91,19 @@ def _packages(stack: Stack) -> tuple[File, ...]:
             )
         files += [_file(path, "package.wheels") for path in wheels if path.name != own.name]
     return tuple(files)
+
+
+def _check_rpm(stack: Stack) -> None:
+    if stack.package is None or not stack.package.file.endswith(".rpm"):
+        return
+    image = stack.instances.image
+    for prefix, system in WITHOUT_DNF.items():
+        if image.startswith(prefix):
+            raise lc.PlanError(
+                "package.file",
+                f"{stack.package.file} is an RPM, and instances.image, {image}, is {system}; give "
+                "a wheel, or an image of Amazon Linux 2023",
+            )
 
 
 def _file(path: Path, field: str) -> File:
