@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from target import target
 import loadcore as lc
 from loadcore_aws.instance import ready, settings, units
 from loadcore_aws.instance.imds import TOKEN_TTL_S, Imds, Unreachable
-from loadcore_aws.instance.settings import LOGS_UNIT, Settings
+from loadcore_aws.instance.settings import DRAIN_UNIT, LOGS_UNIT, SERVICE_UNIT, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -177,6 +178,25 @@ def test_what_cannot_be_done_is_one_sentence(
     assert said.replace("SETTINGS", str(path)) in done.stderr
     assert done.stderr.count("\n") == 1
     assert done.stdout == ""
+
+
+def test_the_log_has_the_user_datas_story_whichever_cloud_init_ran_it(
+    tmp_path: Path, server: ImdsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A journalctl that notes what it is asked for and has nothing to tell."""
+    program = tmp_path / "journalctl"
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >{tmp_path}/asked\n')
+    program.chmod(0o755)
+    path = tmp_path / "settings"
+    path.write_text(Settings("s", "eu-central-1", log_group="/l").to_json())
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", server.url)
+    done = command("--settings", str(path), "ship-logs", "--state", str(tmp_path))
+    assert (done.returncode, "ended by itself" in done.stderr) == (4, True), done.stderr
+    asked = (tmp_path / "asked").read_text().split()
+    # What runs user data: its last stage before cloud-init 24.3, one process for all of them since.
+    for unit in ("cloud-final.service", "cloud-init-main.service", SERVICE_UNIT, DRAIN_UNIT):
+        assert f"--unit={unit}" in asked
 
 
 def test_the_unit_files_are_sound_and_give_few_rights(tmp_path: Path) -> None:

@@ -19,8 +19,14 @@ from loadcore_aws.session import Session
 if TYPE_CHECKING:
     from loadcore_aws.instance.settings import Settings
 
-# The last one is cloud-init's, with what the user data printed.
-SHIPPED = (settings_file.SERVICE_UNIT, settings_file.DRAIN_UNIT, "cloud-final.service")
+# cloud-init's have what the user data printed. Its last stage is a process of its own up to 24.2;
+# from 24.3 on one process runs all stages. journalctl does not mind a unit that is not there.
+SHIPPED = (
+    settings_file.SERVICE_UNIT,
+    settings_file.DRAIN_UNIT,
+    "cloud-final.service",
+    "cloud-init-main.service",
+)
 
 
 def say(line: str) -> None:
