@@ -202,8 +202,8 @@ class TestTime:
     @pytest.mark.parametrize(
         ("schedule", "said"),
         [
-            (Schedule("s", cron="61 * * * *", min=1), "schedule s: cron"),
-            (Schedule("s", cron="* * * * *", time_zone="Mars/X", min=1), "schedule s: time_zone"),
+            (Schedule("s", cron="61 * * * *", min=1), r"schedule\[1\].cron"),
+            (Schedule("s", cron="* * * * *", time_zone="M", min=1), r"schedule\[1\].time_zone"),
             (Schedule("s", at="tomorrow", min=1), r"schedule\[1\].at"),
         ],
     )

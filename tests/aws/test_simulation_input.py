@@ -1,9 +1,10 @@
-"""What a simulation is given: the service model and the load."""
+"""What a simulation is given: the service model, the load and the times of scheduled actions."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,14 +12,17 @@ from hypothesis import strategies as st
 
 import loadcore as lc
 from loadcore_aws.autoscaling import (
+    Group,
     Load,
     Scaling,
+    Schedule,
     ServiceModel,
     Trace,
     constant,
     generated,
     simulate,
 )
+from loadcore_aws.autoscaling.schedules import due_times
 from loadcore_aws.autoscaling.trace import parse_csv
 
 SERVICE = ServiceModel(capacity_rps=100, base_ms=10)
@@ -131,3 +135,58 @@ class TestTrace:
     def test_all_faults_at_once(self) -> None:
         with pytest.raises(lc.PlanError, match=r"line 2: .*line 3: "):
             parse_csv("time_s,rate_rps\n0,a\n60,b\n")
+
+
+BERLIN = "Europe/Berlin"
+HOUR_S = 3600
+EIGHT = datetime.fromisoformat("2026-01-05T08:00:00+00:00")
+
+
+class TestScheduledTimes:
+    @pytest.mark.parametrize(
+        ("cron", "zone", "start", "due"),
+        [
+            ("0 8 * * *", "", "2026-01-05T08:00:00+00:00", [0]),
+            ("0 8 * * *", "", "2026-01-05T07:59:59.500+00:00", [0.5]),
+            ("0 8 * * *", "", "2026-01-05T08:00:00.500+00:00", []),
+            ("0 8 * * *", BERLIN, "2026-01-05T07:00:00+00:00", [0]),
+            ("0 8 * * *", BERLIN, "2026-01-05T08:00:00+01:00", [0]),
+            ("*/30 * * * *", "", "2026-01-05T08:00:00+00:00", [0, 1800, 3600, 5400]),
+            # 02:00 to 03:00 is there twice, from 00:00 UTC on; what has an hour runs in the first
+            ("30 2 * * *", BERLIN, "2026-10-25T00:30:00+00:00", [0]),
+            ("30 2 * * *", BERLIN, "2026-10-25T01:00:00+00:00", []),
+            ("30 2 * * *", BERLIN, "2026-10-25T01:30:00+00:00", []),
+            ("0 3 * * *", BERLIN, "2026-10-25T01:30:00+00:00", [1800]),
+            ("*/30 * * * *", BERLIN, "2026-10-25T00:30:00+00:00", [0, 1800, 3600, 5400]),
+            # and is not there, so that it runs at 03:00, which is 01:00 UTC
+            ("30 2 * * *", BERLIN, "2026-03-29T01:00:00+00:00", [0]),
+            ("30 2 * * *", BERLIN, "2026-03-29T00:59:00+00:00", [60]),
+            ("30 2 * * *", BERLIN, "2026-03-29T01:00:01+00:00", []),
+        ],
+    )
+    def test_every_one_from_the_start_on(
+        self, cron: str, zone: str, start: str, due: list[float]
+    ) -> None:
+        schedule = Schedule("s", cron=cron, time_zone=zone, min=1)
+        begin = datetime.fromisoformat(start)
+        times = due_times([schedule], start=begin, duration_s=2 * HOUR_S)
+        assert times == [(at_s, schedule) for at_s in due]
+
+    @pytest.mark.parametrize(
+        "schedule",
+        [Schedule("s", cron="0 8 * * *", min=3), Schedule("s", at="2026-01-05T08:00:00Z", min=3)],
+        ids=["cron", "at"],
+    )
+    def test_what_is_due_at_the_start_is_done(self, schedule: Schedule) -> None:
+        scaling = Scaling(Group(1, 5), schedule=(schedule,))
+        result = simulate(scaling, SERVICE, constant(1, 60), start=EIGHT)
+        assert [(one.at_s, one.after) for one in result.activities] == [(0, 3)]
+
+    def test_the_end_is_left_out_and_the_order_is_that_of_time(self) -> None:
+        late = Schedule("late", cron="30 8 * * *", min=1)
+        early = Schedule("early", at="2026-01-05T08:10:00Z", min=1)
+        due = due_times([late, early], start=EIGHT, duration_s=1800)
+        assert due == [(600, early)]
+        due = due_times([late, early], start=EIGHT, duration_s=1801)
+        assert due == [(600, early), (1800, late)]
+        assert due_times([early], start=EIGHT + timedelta(seconds=601), duration_s=1800) == []

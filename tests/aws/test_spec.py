@@ -185,6 +185,33 @@ def test_steps_as_auto_scaling_takes_them(steps: tuple[Step, ...], fault: str) -
     assert [str(each) for each in StepPolicy("p", steps).faults()] == [fault]
 
 
+@pytest.mark.parametrize(
+    ("time", "fault"),
+    [
+        ('cron = "bogus"', "line 8: schedule[1].cron is 'bogus', which has not 5 fields; give"),
+        ('cron = "0 0 8 * * *"', "line 8: schedule[1].cron is '0 0 8 * * *', which has not 5"),
+        ('cron = "61 * * * *"', "line 8: schedule[1].cron is '61 * * * *', which is no cron"),
+        ('cron = "0 0 30 2 *"', "line 8: schedule[1].cron is '0 0 30 2 *', which is no cron"),
+        (
+            'cron = "0 8 * * 1-5"\ntime_zone = "Mars/X"',
+            "line 9: schedule[1].time_zone is 'Mars/X', which is no zone; name one such as",
+        ),
+        ('cron = "0 8 * * 1-5"\ntime_zone = "Europe"', "line 9: schedule[1].time_zone is"),
+        ('cron = "0 8 * * 1-5"\ntime_zone = "../UTC"', "line 9: schedule[1].time_zone is"),
+    ],
+)
+def test_times_that_auto_scaling_does_not_take(tmp_path: Path, time: str, fault: str) -> None:
+    [told] = faults(tmp_path, f'{SMALL}[[schedule]]\nname = "day"\n{time}\nmin = 1\n')
+    assert told.startswith(fault)
+
+
+def test_times_that_auto_scaling_takes(tmp_path: Path) -> None:
+    time = 'cron = " 0 8-18/2 * JAN,jun MON-FRI"\ntime_zone = "Europe/Berlin"'
+    text = f'{SMALL}[[schedule]]\nname = "day"\n{time}\nmin = 1\n'
+    [schedule] = spec.read(written(tmp_path, text)).schedule
+    assert schedule.time_zone == "Europe/Berlin"
+
+
 def test_a_value_made_in_python_is_checked_too() -> None:
     stack = spec.Stack("likes", "eu-central-1", spec.Package("a.whl"), group=Group(min=5, max=1))
     with pytest.raises(lc.PlanError, match=r"stack likes: group.max is 1, below min, 5"):

@@ -1,12 +1,13 @@
 """When scheduled actions are due, in seconds after the start of a simulation.
 
-Source: Amazon EC2 Auto Scaling User Guide, "Scheduled scaling for Amazon EC2 Auto Scaling"
-(traditional five-field cron, UTC unless a time zone is named).
+Sources: Amazon EC2 Auto Scaling User Guide, "Scheduled scaling for Amazon EC2 Auto Scaling"
+(traditional cron, UTC unless a time zone is named); PutScheduledUpdateGroupAction of the API
+Reference (Recurrence: five fields).
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,47 +20,69 @@ if TYPE_CHECKING:
 
     from loadcore_aws.autoscaling.spec import Schedule
 
+FIELDS = 5
+SECOND = timedelta(seconds=1)
+
+
+def no_cron(text: str) -> str:
+    """What is wrong with a cron expression, as a sentence; empty for a sound one."""
+    remedy = "give minute, hour, day of the month, month and day of the week, such as 0 8 * * 1-5"
+    # CronSim takes a sixth, for seconds.
+    if len(text.split()) != FIELDS:
+        return f"is {text!r}, which has not {FIELDS} fields; {remedy}"
+    try:
+        CronSim(text, datetime(2000, 1, 1, tzinfo=timezone.utc))
+    except CronSimError as error:
+        return f"is {text!r}, which is no cron expression ({error}); {remedy}"
+    return ""
+
+
+def no_zone(name: str) -> str:
+    """What is wrong with a time zone, as a sentence; empty for a known one."""
+    try:
+        _zone(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the last of a folder's name
+        return f"is {name!r}, which is no zone; name one such as Europe/Berlin"
+    return ""
+
 
 def due_times(
     schedules: Sequence[Schedule], *, start: datetime | None, duration_s: float
 ) -> list[tuple[float, Schedule]]:
-    """Every action from `start` on for `duration_s`, in order of time.
+    """Every action from `start` on for `duration_s`, in order of time. The schedules must be sound,
+    as their faults() say.
 
-    Raises loadcore.PlanError where there are actions and no start, or one whose time cannot be
-    read.
+    Raises loadcore.PlanError where there are actions and no start.
     """
     if not schedules:
         return []
     if start is None or start.tzinfo is None:
         sentence = "is needed with a [[schedule]]: a date and time with a zone, such as "
         raise lc.PlanError("start", f"{sentence}2026-01-05T08:00:00+00:00")
-    due = [(at_s, one) for one in schedules for at_s in _times(one, start, duration_s)]
+    begin = start.astimezone(timezone.utc)  # in UTC differences are true across changes of clocks
+    due = [
+        (at_s, one)
+        for one in schedules
+        for at in _times(one, begin, duration_s)
+        if 0 <= (at_s := (at - begin).total_seconds()) < duration_s
+    ]
     return sorted(due, key=lambda pair: pair[0])
 
 
-def _times(schedule: Schedule, start: datetime, duration_s: float) -> Iterator[float]:
+def _times(schedule: Schedule, begin: datetime, duration_s: float) -> Iterator[datetime]:
+    """In UTC: at least those from `begin` on for `duration_s`."""
     if schedule.moment is not None:
-        at_s = (schedule.moment - start).total_seconds()
-        if 0 <= at_s < duration_s:
-            yield at_s
+        yield schedule.moment
         return
-    # In UTC differences are true across changes of the clock.
-    begin = start.astimezone(timezone.utc)
-    for at in _cron(schedule, start):
-        at_s = (at.astimezone(timezone.utc) - begin).total_seconds()
-        if at_s >= duration_s:
+    # CronSim yields what comes after the time given. Of the hour that clocks repeat it yields the
+    # first, also where that is over.
+    for local in CronSim(schedule.cron, (begin - SECOND).astimezone(_zone(schedule.time_zone))):
+        at = local.astimezone(timezone.utc)
+        if (at - begin).total_seconds() >= duration_s:
             return
-        yield at_s
+        yield at
 
 
-def _cron(schedule: Schedule, start: datetime) -> Iterator[datetime]:
-    try:
-        zone = ZoneInfo(schedule.time_zone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
-        sentence = f"{schedule.time_zone!r} is no zone; name one such as Europe/Berlin"
-        raise lc.PlanError(f"schedule {schedule.name}: time_zone", sentence) from None
-    try:
-        return CronSim(schedule.cron, start.astimezone(zone))
-    except CronSimError as error:
-        sentence = f"{schedule.cron!r} is no cron expression ({error}); give five fields"
-        raise lc.PlanError(f"schedule {schedule.name}: cron", sentence) from None
+def _zone(name: str) -> tzinfo:
+    """Raises ZoneInfoNotFoundError, ValueError or OSError for a name that is none."""
+    return ZoneInfo(name) if name else timezone.utc

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from loadcore_aws._faults import Fault, no_name
+from loadcore_aws.autoscaling.schedules import no_cron, no_zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -217,6 +218,10 @@ class Schedule:
         elif self.at and self.moment is None:
             yield Fault(("at",), f"is {self.at!r}, which is no time with a zone; give one such as "
                                  "2026-01-05T08:00:00Z")  # fmt: skip
+        if self.cron and (sentence := no_cron(self.cron)):
+            yield Fault(("cron",), sentence)
+        if sentence := no_zone(self.time_zone):
+            yield Fault(("time_zone",), sentence)
         if self.min is None and self.max is None and self.desired is None:
             yield Fault(("desired",), "give at least one of min, max and desired")
         for key in ("min", "max", "desired"):
