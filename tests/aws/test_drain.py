@@ -141,11 +141,24 @@ def test_what_the_group_refuses_for_good_is_an_error(scene: Scene) -> None:
     assert scene.group.completed == [COMPLETED]
 
 
+def test_why_the_group_was_not_told_is_shipped(scene: Scene) -> None:
+    """The journal ends with the instance, and the sender was stopped before the call."""
+    told = replace(SETTINGS, log_group="/l")
+    scene.server.categories[STATE] = "Terminated"
+    scene.group.refusals = [refusal("AccessDenied")]
+    with pytest.raises(lc.RunError, match="AccessDenied"):
+        scene.watch(told)
+    assert scene.systemctl.calls == [*STOPS, ("start", LOGS_UNIT)]
+    scene.watch(told)
+    assert scene.systemctl.calls[3:] == STOPS, "which sends what the first attempt had to say"
+
+
 def test_a_lost_connection_to_aws_is_an_error_too(scene: Scene) -> None:
     scene.server.categories[STATE] = "Terminated"
     scene.group.refusals = [EndpointConnectionError(endpoint_url="http://aws")]
     with pytest.raises(lc.RunError, match="not told"):
         scene.watch()
+    assert scene.systemctl.calls == STOPS, "no log is to leave this instance"
 
 
 def test_without_a_group_only_the_service_is_stopped(scene: Scene) -> None:

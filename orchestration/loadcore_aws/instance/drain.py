@@ -103,7 +103,16 @@ class Leaving:
             self._around.say(f"the service was not drained within {self._settings.drain_s} s")
         self._stopped(LOGS_UNIT, self._around.clock() + LOGS_S)
         if self._settings.group and self._settings.hook:
-            self._complete()
+            try:
+                self._complete()
+            except lc.RunError:
+                self._ship_on()
+                raise
+
+    def _ship_on(self) -> None:
+        """So that why it failed is sent, too; the next attempt stops this again."""
+        if self._settings.log_group:
+            self._around.start(["systemctl", "start", LOGS_UNIT]).wait()
 
     def _wait_until(self, time_s: float) -> None:
         while (left_s := time_s - self._around.clock()) > 0:
