@@ -13,7 +13,13 @@ import loadcore as lc
 try:
     import boto3
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, NoRegionError, ProfileNotFound
+    from botocore.exceptions import (
+        BotoCoreError,
+        ConfigParseError,
+        InvalidRegionError,
+        NoRegionError,
+        ProfileNotFound,
+    )
 except ModuleNotFoundError as error:
     raise ImportError("loadcore_aws needs boto3; run  pip install 'loadcore[aws]'") from error
 
@@ -31,7 +37,8 @@ class Session:
 
     `attempts_max` 1 leaves every repetition to the caller, who knows what may be repeated.
 
-    Raises loadcore.PlanError for a profile that does not exist.
+    Raises loadcore.PlanError for a profile that does not exist and for a file of ~/.aws that cannot
+    be read.
     """
 
     def __init__(
@@ -47,6 +54,9 @@ class Session:
         except ProfileNotFound as error:
             sentence = f"{error}; name one that `aws configure list-profiles` shows"
             raise lc.PlanError("profile", sentence) from None
+        except ConfigParseError as error:
+            sentence = "is no AWS configuration; mend it, or run  aws configure  to write it anew"
+            raise lc.PlanError(error.kwargs["path"], sentence) from None
         self._endpoint_url = endpoint_url
         # "standard" also waits out throttling, which the older default barely does. It repeats
         # writes too: a write must carry what makes repeating it harmless.
@@ -69,8 +79,8 @@ class Session:
         """A new boto3 client of `service`, such as "ec2". Sends nothing, except that on an instance
         with a role the credentials are asked for.
 
-        Raises loadcore.PlanError where no region is set or the endpoint is no URL, and
-        loadcore.RunError where there are no credentials.
+        Raises loadcore.PlanError where no region is set, or what is set is none, or the endpoint is
+        no URL, and loadcore.RunError where there are no credentials.
         """
         self._check_credentials()
         try:
@@ -79,6 +89,9 @@ class Session:
             )
         except NoRegionError:
             sentence = f"none is set for {service}; give one or set AWS_DEFAULT_REGION"
+            raise lc.PlanError("region", sentence) from None
+        except InvalidRegionError:  # a ValueError, too
+            sentence = f"{self.region!r} is none; give one such as eu-central-1"
             raise lc.PlanError("region", sentence) from None
         except ValueError as error:
             sentence = f"{error}; give a URL such as http://127.0.0.1:5000"

@@ -28,18 +28,22 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+DAYS_MAX = 3650
+"""far from where dates end, and longer than anything here is meant to last"""
 
 
 def as_duration(
     _ctx: click.Context, _parameter: click.Parameter, value: str | None
 ) -> timedelta | None:
-    """An option's callback: such as 90s, 10m, 4h or 1h30m."""
+    """An option's callback: such as 90s, 10m, 4h or 1h30m; DAYS_MAX days at most."""
     if value is None:
         return None
     parts = PART.findall(value)
     total_s = sum(float(number) * UNITS_S[unit] for number, unit in parts)
     if "".join(number + unit for number, unit in parts) != value or not total_s:
         raise click.BadParameter(f"{value!r} is no duration; write it like 90s, 10m, 4h or 1h30m")
+    if total_s > DAYS_MAX * UNITS_S["d"]:
+        raise click.BadParameter(f"{value!r} is too long; give {DAYS_MAX}d or less")
     return timedelta(seconds=total_s)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.plan import Plan
     from loadcore_aws.stack.progress import Outcome
     from loadcore_aws.stack.resource import Found
+    from loadcore_aws.stack.sweep import Standing
 
 _expires_in = click.option(
     "--expires-in",
@@ -172,19 +173,53 @@ def sweep_command(
         account = account_of(str(region), profile, endpoint_url)
     with aws_errors("looking for stacks"):
         standing, now = sweep.standing(account), account.time.date()
-    # Tags outlive what they were on, those of instances for about an hour: they make no stack.
-    over = {each.owner: _look(account, each.owner) for each in standing if each.outlived(now)}
-    over = {owner: found for owner, found in over.items() if found}
-    show(standing_lines((s for s in standing if s.owner in over or not s.outlived(now)), now))
-    if not over:
+    show(standing_lines((each for each in standing if each.untold is None), now))
+    failed = _doubtful(standing, now)
+    over = [each for each in standing if each.outlived(now)]
+    if over:
+        for each in over:
+            _show_found(each.owner, list(each.found))
+        confirm(ctx, yes=yes, what=f"remove {', '.join(each.owner.stack for each in over)}")
+        failed += _swept(ctx, account, [each.owner for each in over])
+    else:
         show([f"No stack in {account.region} has outlived its end."])
-        return
-    for owner, found in over.items():
-        _show_found(owner, found)
-    confirm(ctx, yes=yes, what=f"remove {', '.join(owner.stack for owner in over)}")
+    if failed:
+        raise lc.RunError(
+            f"not done with {', '.join(failed)}; mend what is said above, then repeat the command"
+        )
+
+
+def _doubtful(standing: list[Standing], now: datetime) -> list[str]:
+    """Says of which stacks it is not clear whether they are over; the names of those that AWS will
+    not tell of."""
+    for each in standing:
+        if each.past(now) and each.endless:
+            show([f"  {each.owner.stack} stays: {each.endless[0]} carries no end; "
+                  "loadcore stack apply gives all of it the same"])  # fmt: skip
+        if each.untold is not None:
+            _tell(f"stack {each.owner.stack}: {each.untold}")
+    return [each.owner.stack for each in standing if each.untold is not None]
+
+
+def _swept(ctx: click.Context, account: Account, over: list[Owner]) -> list[str]:
+    """The names of the stacks that could not be removed, which keep none of the others from it.
+    Ends the command where it is interrupted."""
+    failed = []
     for owner in over:
-        _carried_out(ctx, partial(converge.destroy, owner, account), "the same command")
-        show([f"What is left of {owner.stack}: nothing."])
+        try:
+            # Since the question, and while others went, it may have been given a later end.
+            there = sweep.look(account, owner)
+            if there.found and not there.outlived(account.time.date()):
+                show([f"Stack {owner.stack} has another end by now, and stays."])
+                continue
+            remove = partial(converge.destroy, owner, account)
+            _carried_out(ctx, remove, "the same command", more=owner != over[-1])
+        except lc.LoadcoreError as error:
+            _tell(f"stack {owner.stack}: {error}")
+            failed.append(owner.stack)
+        else:
+            show([f"What is left of {owner.stack}: nothing."])
+    return failed
 
 
 def _plan(opened: Opened, expires_in: timedelta | None) -> Plan:
@@ -202,21 +237,27 @@ def _show_found(owner: Owner, found: list[Found]) -> None:
     show([f"[bold]Stack {owner.stack}[/] in {owner.region}", "", *removal_lines(found), ""])
 
 
-def _carried_out(ctx: click.Context, carry_out: Callable[..., Outcome], again: str) -> Outcome:
+def _carried_out(
+    ctx: click.Context, carry_out: Callable[..., Outcome], again: str, *, more: bool = False
+) -> Outcome:
     """The outcome where all of it is done; else says what is not, and that `again` goes on there.
+    Ends the command where it is interrupted and anything is left to do, here or (`more`) after it.
 
     Raises loadcore.RunError where something failed.
     """
-    with (
-        Progress(console(), time.monotonic) as progress,
-        stoppable(progress) as stop,
-        aws_errors("the last look"),
-    ):
-        outcome = carry_out(on_event=progress, stop=stop)
-    if outcome.complete:
+    with Progress(console(), time.monotonic) as progress, stoppable(progress) as stop:
+        try:
+            with aws_errors("the last look"):
+                outcome = carry_out(on_event=progress, stop=stop)
+        except lc.LoadcoreError as untold:
+            if not stop.is_set():
+                raise
+            _tell(str(untold))
+            ctx.exit(INTERRUPTED)
+    if outcome.complete and not (more and stop.is_set()):
         return outcome
     for _, error in outcome.failed:
-        click.echo(f"loadcore: {' '.join(str(error).split())}", err=True)
+        _tell(str(error))
     if outcome.left:
         show(["What is left:", *(f"  {each.address}  {each.id}" for each in outcome.left)])
     said = f"{len(outcome.done)} done, {len(outcome.failed)} failed, " \
@@ -225,6 +266,11 @@ def _carried_out(ctx: click.Context, carry_out: Callable[..., Outcome], again: s
         show([f"Interrupted: {said}"])
         ctx.exit(INTERRUPTED)
     raise lc.RunError(said)
+
+
+def _tell(sentence: str) -> None:
+    """As the command's last error is told, of those before it."""
+    click.echo(f"loadcore: {' '.join(sentence.split())}", err=True)
 
 
 for command in _service.COMMANDS:
