@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
+import numbers
 import re
 import sys
 import types
@@ -30,6 +32,14 @@ Where = tuple[str | int, ...]
 T = TypeVar("T")
 
 BAD: Any = object()  # in place of a value that could not be read; its fault is noted
+
+INTEGER_BITS = 64
+"""TOML v1.0.0, "Integer": what does not fit must be refused."""
+LEAST, MOST = 2.0**-360, 2.0**360
+"""Beside 0, the size of the numbers that CloudWatch takes ("MetricDatum", Amazon CloudWatch API
+Reference). It holds for all of ours: thresholds are compared to such, and what is made of two or
+three does not overflow."""
+SHOWN_MAX = 80
 
 HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 KEY = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_.-]+))\s*=""")
@@ -57,6 +67,9 @@ def parse(
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise lc.PlanError(source, f"is not valid TOML: {error}") from None
+    except ValueError:  # of int(), for thousands of digits
+        sentence = f"holds a whole number of more than {INTEGER_BITS} bits; give a smaller one"
+        raise lc.PlanError(source, sentence) from None
     reading = Reading()
     value = reading.table(cls, {k: v for k, v in table.items() if k not in ignore}, ())
     if reading.faults:
@@ -67,25 +80,52 @@ def parse(
 
 
 def check(value: Any, source: str) -> None:
-    """Raises SpecError with all faults of a value made in Python, to any depth."""
-    faults = list(faults_of(value))
+    """Raises SpecError with all faults of a value made in Python, to any depth.
+
+    Numbers come first, and alone where one is none: the rest would calculate with it.
+    """
+    faults = list(_number_faults(value)) or list(_faults_of(value))
     if faults:
         raise SpecError(source, faults)
 
 
-def faults_of(value: Any) -> Iterator[Fault]:
+def no_number(number: Any) -> str:
+    """What is wrong with an int or a float, as a sentence; empty for one to calculate with."""
+    if isinstance(number, int):
+        fits = -(1 << INTEGER_BITS - 1) <= number < 1 << INTEGER_BITS - 1
+        return "" if fits else f"does not fit into {INTEGER_BITS} bits; give a smaller number"
+    if not math.isfinite(number):
+        return f"is {number}; give a finite number"
+    if number and not LEAST <= abs(number) <= MOST:
+        return f"is {number:g}; give 0, or a size from {LEAST:.1g} to {MOST:.1g}"
+    return ""
+
+
+def _number_faults(value: Any) -> Iterator[Fault]:
+    if isinstance(value, numbers.Real) and (sentence := no_number(value)):
+        yield Fault((), sentence)
+    for name, part in _parts(value):
+        for fault in _number_faults(part):
+            yield fault.under(name)
+
+
+def _faults_of(value: Any) -> Iterator[Fault]:
+    for name, part in _parts(value):
+        for fault in _faults_of(part):
+            yield fault.under(name)
     if dataclasses.is_dataclass(value):
-        for part in dataclasses.fields(value):
-            for fault in faults_of(getattr(value, part.name)):
-                yield fault.under(part.name)
         if hasattr(value, "faults"):
             yield from value.faults()
         if hasattr(value, "combined_faults"):
             yield from value.combined_faults()
+
+
+def _parts(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield field.name, getattr(value, field.name)
     elif isinstance(value, tuple):
-        for index, element in enumerate(value):
-            for fault in faults_of(element):
-                yield fault.under(index)
+        yield from enumerate(value)
 
 
 class Reading:
@@ -115,13 +155,15 @@ class Reading:
             return BAD
         clean = len(self.faults) == before
         value = cls(**sound)
-        self._own_faults(value, where, combined=clean)
+        self._own_faults(value, where, given.keys() - sound.keys(), combined=clean)
         return value
 
-    def _own_faults(self, value: Any, where: Where, *, combined: bool) -> None:
-        """What fits together is asked only where every part could be read."""
+    def _own_faults(self, value: Any, where: Where, unread: set[str], *, combined: bool) -> None:
+        """What fits together is asked only where every part could be read, and nothing of a default
+        that stands in for what could not."""
         if hasattr(value, "faults"):
-            self.faults += [fault.under(*where) for fault in value.faults()]
+            own = (fault for fault in value.faults() if not unread.intersection(fault.where[:1]))
+            self.faults += [fault.under(*where) for fault in own]
         if combined and hasattr(value, "combined_faults"):
             self.faults += [fault.under(*where) for fault in value.combined_faults()]
 
@@ -132,33 +174,34 @@ class Reading:
         if origin is Literal:
             if raw not in arguments:
                 known = ", ".join(repr(choice) for choice in arguments)
-                return self._fault(where, f"is {raw!r}; take one of {known}")
+                return self._fault(where, f"is {_shown(raw)}; take one of {known}")
             return raw
         if origin is tuple:
             if not isinstance(raw, list):
-                return self._fault(where, f"is {raw!r}; give a list")
+                return self._fault(where, f"is {_shown(raw)}; give a list")
             values = [self.value(arguments[0], each, (*where, i)) for i, each in enumerate(raw)]
             return tuple(value for value in values if value is not BAD)
         if origin is dict:
             if not isinstance(raw, dict):
-                return self._fault(where, f"is {raw!r}; give a table")
+                return self._fault(where, f"is {_shown(raw)}; give a table")
             pairs = {
                 key: self.value(arguments[1], each, (*where, key)) for key, each in raw.items()
             }
             return {key: value for key, value in pairs.items() if value is not BAD}
         if dataclasses.is_dataclass(hint):
             if not isinstance(raw, dict):
-                return self._fault(where, f"is {raw!r}; give a table")
+                return self._fault(where, f"is {_shown(raw)}; give a table")
             return self.table(hint, raw, where)  # type: ignore[arg-type]
         return self._scalar(hint, raw, where)
 
     def _scalar(self, hint: type, raw: Any, where: Where) -> Any:
-        if hint is float and isinstance(raw, int) and not isinstance(raw, bool):
-            return float(raw)
-        if not isinstance(raw, hint) or (isinstance(raw, bool) and hint is not bool):
+        fits = isinstance(raw, (int, float) if hint is float else hint)
+        if not fits or (isinstance(raw, bool) and hint is not bool):
             words = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
-            return self._fault(where, f"is {raw!r}; give {words.get(hint, hint.__name__)}")
-        return raw
+            return self._fault(where, f"is {_shown(raw)}; give {words.get(hint, hint.__name__)}")
+        if isinstance(raw, (int, float)) and (sentence := no_number(raw)):
+            return self._fault(where, sentence)
+        return float(raw) if isinstance(raw, int) and hint is float else raw
 
     def _union(self, choices: tuple[Any, ...], raw: Any, where: Where) -> Any:
         """A table is told by its `kind`, else the first choice that fits is taken."""
@@ -168,24 +211,38 @@ class Reading:
                 return self.value(tables[0], raw, where)
             kinds = {get_args(get_type_hints(each)["kind"])[0]: each for each in tables}
             kind = raw.get("kind")
-            if kind not in kinds:
+            if not isinstance(kind, str) or kind not in kinds:
                 known = ", ".join(kinds)
-                said = f"is {kind!r}; take" if kind else "is missing; take"
+                said = "is missing; take" if kind in (None, "") else f"is {_shown(kind)}; take"
                 return self._fault((*where, "kind"), f"{said} one of {known}")
             return self.value(kinds[kind], raw, where)
         plain = [choice for choice in choices if choice not in (*tables, type(None))]
-        sentences = []
+        attempts = []
         for choice in plain:
             attempt = Reading()
             value = attempt.value(choice, raw, where)
             if not attempt.faults:
                 return value
-            sentences.append(attempt.faults[0].sentence)
-        return self._fault(where, sentences[0] if sentences else f"is {raw!r}; give a table")
+            attempts.append(attempt.faults)
+        if not attempts:
+            return self._fault(where, f"is {_shown(raw)}; give a table")
+        # Where a choice takes this kind of value, it is the parts that are at fault.
+        inside = (faults for faults in attempts if all(fault.where != where for fault in faults))
+        self.faults += next(inside, attempts[0][:1])
+        return BAD
 
     def _fault(self, where: Where, sentence: str) -> Any:
         self.faults.append(Fault(where, sentence))
         return BAD
+
+
+def _shown(raw: Any) -> str:
+    """As Python writes it, within bounds."""
+    try:
+        text = repr(raw)
+    except ValueError:  # thousands of digits
+        return "a number without end"
+    return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
 
 
 def _has_no_default(field: dataclasses.Field[Any]) -> bool:

@@ -234,10 +234,36 @@ class TestFaults:
             (("p.toml", "--load", "t.csv", "--json", "-", "--csv", "-"), "--csv: stdout"),
             (("p.toml", "--load", "t.csv", "--start", "noon"), "--start: 'noon'"),
             (("p.toml", "--load", "t.csv", "--step", "7"), "step_s: is 7"),
+            (("p.toml", "--load", "t.csv", "--step", "nan"), "'--step': nan is no number"),
+            (("p.toml", "--load", "t.csv", "--step", "1e-308"), "'--step': 1e-308 is not in"),
+            (("p.toml", "--load", "t.csv", "--price", "nan"), "'--price': nan is no number"),
+            (("p.toml", "--load", "t.csv", "--price", "inf"), "'--price': inf is not in"),
+            (("p.toml", "--load", "t.csv", "--idle", "nan"), "'--idle': nan is no number"),
         ],
     )
     def test_of_arguments(self, files: Path, arguments: tuple[str, ...], said: str) -> None:
         assert said in fault("simulate", *arguments)
+
+    @pytest.mark.parametrize(
+        ("line", "said"),
+        [
+            ("capacity_rps = nan", "line 12: service.capacity_rps is nan; give a finite number"),
+            (f"capacity_rps = {'9' * 400}", "line 12: service.capacity_rps does not fit into 64"),
+            ("timeout_s = inf", "line 12: service.timeout_s is inf; give a finite number"),
+            ("price_per_hour = inf", "line 12: service.price_per_hour is inf"),
+            ("curve = [[10, 2], [20, nan]]", "line 12: service.curve[2][2] is nan"),
+        ],
+    )
+    def test_of_numbers_that_are_none(self, files: Path, line: str, said: str) -> None:
+        table = "".join(
+            f"{each}\n"
+            for each in (line, "capacity_rps = 100", "base_ms = 5")
+            if each == line or each.split()[0] != line.split()[0]
+        )
+        Path("p.toml").write_text(POLICY.replace(SERVICE, f"\n[service]\n{table}"))
+        told = fault("simulate", "p.toml", "--load", "t.csv")
+        assert told.startswith(f"p.toml: {said}")
+        assert told.count("line ") == 1
 
     @pytest.mark.parametrize(
         ("text", "said"),

@@ -157,9 +157,10 @@ HEAD = 'group = "workers"\n[figure]\nkind = "queue"\nqueue = "jobs"\n'
          "line 2: group goes with stack; take one of them"),
         ('every_s = 0\n[figure]\nkind = "lamp"\n[scale_out]\nadjust = 0\nabove = inf\n',
          "line 3: figure.kind is 'lamp'; take one of queue, metrics, run, command, cloudwatch"),
-        ('every_s = 0\n[figure]\nkind = "lamp"\n[scale_out]\nadjust = 0\nabove = inf\n',
-         "line 5: scale_out.adjust is 0; scaling out takes 1 or more; line 6: scale_out.above is "
-         "inf"),
+        ('every_s = 0\n[figure]\nkind = "lamp"\n[scale_out]\nadjust = 0\nabove = 9\n'
+         "[scale_in]\nbelow = nan\n",
+         "line 5: scale_out.adjust is 0; scaling out takes 1 or more; line 8: scale_in.below is "
+         "nan; give a finite number"),
         (f"{HEAD}[scale_out]\nabove = 9\nfor_time = 2\n[scale_in]\nbelow = 1\nadjust = 1\n",
          "line 7: scale_out.for_time is not known here; did you mean for_times?; line 10: "
          "scale_in.adjust is 1; scaling in takes -1 or less"),

@@ -71,6 +71,17 @@ class TestServiceModel:
             (ServiceModel(curve=((10, 2, 1),)), r"curve\[1\]"),
             (ServiceModel(curve=((10,),)), r"curve\[1\]"),
             (ServiceModel(curve="x.csv"), "curve"),
+            (ServiceModel(curve=((10, 2), (1e13, 3))), r"curve\[2\]"),
+            (ServiceModel(curve=((10, 2), (20, math.nan))), r"curve\[2\]\[2\] is nan"),
+            (replace(SERVICE, capacity_rps=math.nan), "capacity_rps is nan"),
+            (replace(SERVICE, capacity_rps=10**400), "capacity_rps does not fit into 64 bits"),
+            (replace(SERVICE, capacity_rps=1e13), "capacity_rps must be from 0"),
+            (replace(SERVICE, base_ms=math.inf), "base_ms is inf"),
+            (replace(SERVICE, timeout_s=math.inf), "timeout_s is inf"),
+            (replace(SERVICE, timeout_s=1e6), "timeout_s must be"),
+            (replace(SERVICE, boot_s=math.nan), "boot_s is nan"),
+            (replace(SERVICE, cold_s=math.inf), "cold_s is inf"),
+            (replace(SERVICE, price_per_hour=math.nan), "price_per_hour is nan"),
         ],
     )
     def test_what_cannot_be_is_said(self, service: ServiceModel, setting: str) -> None:
@@ -98,6 +109,9 @@ class TestTrace:
             (Load(0, 1, 1, hold_s=1), "users"),
             (Load(1, 0, 1, hold_s=1), "spawn_per_s"),
             (Load(1, 1, math.inf, hold_s=1), "requests_per_s_per_user"),
+            (Load(10**9, 10**9, 1e9, hold_s=1), "users times requests_per_s_per_user"),
+            (Load(10**9, 1e-9, 1, hold_s=1), "spawn_per_s takes more than"),
+            (Load(1, 1, 1, hold_s=1e10), "hold_s"),
             (Load(1, 1, 1, hold_s=-1), "hold_s"),
         ],
     )
@@ -105,10 +119,15 @@ class TestTrace:
         with pytest.raises(lc.PlanError, match=f"load: {setting}"):
             generated(load)
 
-    @pytest.mark.parametrize("end_s", [math.inf, math.nan])
+    @pytest.mark.parametrize("end_s", [math.inf, math.nan, 1e308, 1e10, 10**400])
     def test_time_ends(self, end_s: float) -> None:
-        with pytest.raises(lc.PlanError, match="trace: "):
+        with pytest.raises(lc.PlanError, match=r"trace: time_s\[2\]"):
             Trace(((0, 1), (end_s, 1)))
+
+    @pytest.mark.parametrize("rate_rps", [math.inf, math.nan, 1e308, 1e13, 10**400])
+    def test_rates_have_bounds(self, rate_rps: float) -> None:
+        with pytest.raises(lc.PlanError, match=r"trace: rate_rps\[1\]"):
+            constant(rate_rps, 60)
 
     def test_csv_in_any_order_of_columns(self) -> None:
         trace = parse_csv("rate_rps,host,time_s\n5,a,0\n7,b,60\n")
@@ -124,6 +143,8 @@ class TestTrace:
             ("time_s,rate_rps\n0,1\n60,nan\n", "line 3: rate_rps is 'nan'"),
             ("time_s,rate_rps\n0,1\n60,2\n30,2\n", "line 4: time_s is 30, before"),
             ("time_s,rate_rps\n0,1\n60,-2\n", "line 3: rate_rps is -2"),
+            ("time_s,rate_rps\n0,1\n60,1e308\n", "line 3: rate_rps is 1e.308"),
+            ("time_s,rate_rps\n0,1\n60,1e13\n", "line 3: rate_rps is 1e.13; .* 1e.12 at most"),
             ("time_s,rate_rps\n5,1\n60,2\n", "line 2: time_s is 5"),
             ("time_s,rate_rps\n0,1\n", "holds no time"),
         ],

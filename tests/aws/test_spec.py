@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import pytest
@@ -164,6 +165,21 @@ threshold = 1
         ('[access]\nssh = ["0.0.0.0/0"]', "line 7: access.ssh is open to the whole Internet"),
         ("[group]\nmin = true", "line 7: group.min is True; give a whole number"),
         ("[instances]\nmixed = {}", "line 7: instances.mixed.types is missing"),
+        (
+            '[[policy]]\nname = "p"\nkind = ["target"]\ntarget = 60',
+            "line 8: policy[1].kind is ['target']; take one of simple, step, target",
+        ),
+        (
+            '[[policy]]\nname = "p"\nkind = "target"\ntarget = 1e-320',
+            "line 9: policy[1].target is 9.99989e-321; give 0, or a size from 4e-109 to 2e+108",
+        ),
+        (
+            '[[alarm]]\nname = "a"\nmetric = "cpu"\nthreshold = nan',
+            "line 9: alarm[1].threshold is nan; give a finite number",
+        ),
+        (f"[group]\nmax = {1 << 63}", "line 7: group.max does not fit into 64 bits"),
+        (f"[group]\nmax = 0x{'f' * 6000}", "line 7: group.max does not fit into 64 bits"),
+        (f"[tags]\na = [0x{'f' * 6000}]", "line 7: tags.a is a number without end; give a text"),
     ],
 )
 def test_what_does_not_go_together(tmp_path: Path, more: str, fault: str) -> None:
@@ -218,8 +234,24 @@ def test_a_value_made_in_python_is_checked_too() -> None:
         spec.check(stack)
 
 
+@pytest.mark.parametrize("number", [math.nan, -math.inf, 1e300, 1 << 80])
+def test_a_number_made_in_python_is_checked_too(number: float) -> None:
+    """Before anything else, which would calculate with it."""
+    steps = StepPolicy("Two Words", (Step(1, 0.0, number), Step(2, number)))
+    stack = spec.Stack("likes", "eu-central-1", spec.Package("a.whl"), policy=(steps,))
+    with pytest.raises(SpecError) as caught:
+        spec.check(stack)
+    settings = [fault.setting for fault in caught.value.faults]
+    assert settings == ["policy[1].steps[1].upper", "policy[1].steps[2].lower"]
+
+
 @pytest.mark.parametrize(
-    ("text", "sentence"), [("a = [", "is not valid TOML"), (None, "cannot be read")]
+    ("text", "sentence"),
+    [
+        ("a = [", "is not valid TOML"),
+        (f"a = {'9' * 6000}", "holds a whole number of more than 64 bits"),
+        (None, "cannot be read"),
+    ],
 )
 def test_a_file_that_cannot_be_read(tmp_path: Path, text: str | None, sentence: str) -> None:
     path = tmp_path / "missing" if text is None else written(tmp_path, text)

@@ -15,11 +15,13 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, NamedTuple
 
 from loadcore_aws._faults import Fault
+from loadcore_aws.autoscaling.trace import RATE_RPS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WORKERS_MAX = 1000
+DAY_S = 86_400.0
 
 STEADY_SHARE = 0.98
 """The formulas for a steady state have no value at full use, and are far off just below it unless
@@ -77,13 +79,19 @@ class ServiceModel:
                     yield Fault((key,), "is missing; give capacity_rps and base_ms, or a curve")
         elif not isinstance(self.curve, str):
             yield from _curve_faults(self.curve)
-        for key in ("capacity_rps", "base_ms", "boot_s", "pending_s", "cold_s"):
-            if getattr(self, key) < 0:
-                yield Fault((key,), "must be 0 or more")
+        for key, most in (
+            ("capacity_rps", RATE_RPS_MAX),
+            ("base_ms", 1000 * DAY_S),
+            ("boot_s", DAY_S),
+            ("pending_s", DAY_S),
+            ("cold_s", DAY_S),
+        ):
+            if not 0 <= getattr(self, key) <= most:
+                yield Fault((key,), f"must be from 0 to {most:.8g}")
         if not 0 <= self.workers <= WORKERS_MAX:
             yield Fault(("workers",), f"must be from 0 to {WORKERS_MAX}")
-        if self.timeout_s <= 0:
-            yield Fault(("timeout_s",), "must be above 0")
+        if not 0 < self.timeout_s <= DAY_S:
+            yield Fault(("timeout_s",), f"must be above 0 and at most {DAY_S:.0f}")
         if self.pending_s > self.boot_s:
             yield Fault(("pending_s",), f"is {self.pending_s:g}, above boot_s, {self.boot_s:g}")
         if not 0 < self.cold_share <= 1:
@@ -192,6 +200,8 @@ def _curve_faults(curve: tuple[tuple[float, ...], ...]) -> Iterator[Fault]:
         if not 2 <= len(row) <= 4 or row[0] < 0 or min(row[1:]) <= 0:
             yield Fault(("curve", index), "must be [rate_rps, p50_ms] or with p99_ms and mean_ms "
                         "after it, the times above 0")  # fmt: skip
+        elif row[0] > RATE_RPS_MAX or max(row[1:]) > 1000 * DAY_S:
+            yield Fault(("curve", index), f"must be up to {RATE_RPS_MAX:g} requests/s and a day")
         elif len(row) > 2 and row[2] < row[1]:
             yield Fault(("curve", index), f"has a p99 of {row[2]:g}, below its p50, {row[1]:g}")
         elif index and curve[index - 1] and row[0] <= curve[index - 1][0]:

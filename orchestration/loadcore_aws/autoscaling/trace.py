@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 COLUMNS = ("time_s", "rate_rps")
 
+TIME_S_MAX = 1e9  # thirty years
+RATE_RPS_MAX = 1e12  # more than any service sees
+
 
 @dataclass(frozen=True)
 class Load:
@@ -36,12 +39,17 @@ class Load:
     def faults(self) -> Iterator[Fault]:
         if self.users < 1:
             yield Fault(("users",), "must be 1 or more")
+        elif self.users * self.requests_per_s_per_user > RATE_RPS_MAX:
+            yield Fault(("users",), "times requests_per_s_per_user is more than "
+                                    f"{RATE_RPS_MAX:g} requests a second")  # fmt: skip
         for key in ("spawn_per_s", "requests_per_s_per_user"):
-            if not 0 < getattr(self, key) < math.inf:
+            if getattr(self, key) <= 0:
                 yield Fault((key,), "must be above 0")
+        if self.users > self.spawn_per_s * TIME_S_MAX > 0:
+            yield Fault(("spawn_per_s",), f"takes more than {TIME_S_MAX:g} s for all users")
         for key in ("hold_s", "ramp_down_s", "idle_s"):
-            if not 0 <= getattr(self, key) < math.inf:
-                yield Fault((key,), "must be 0 or more")
+            if not 0 <= getattr(self, key) <= TIME_S_MAX:
+                yield Fault((key,), f"must be from 0 to {TIME_S_MAX:g}")
 
 
 @dataclass(frozen=True)
@@ -99,7 +107,8 @@ class Trace:
 
 
 def constant(rate_rps: float, duration_s: float) -> Trace:
-    return Trace(((0.0, rate_rps), (duration_s, rate_rps)), f"{rate_rps:g} requests/s")
+    trace = Trace(((0.0, rate_rps), (duration_s, rate_rps)))
+    return replace(trace, source=f"{rate_rps:g} requests/s")  # by now it is a number to write
 
 
 def generated(load: Load) -> Trace:
@@ -191,18 +200,28 @@ def numbers(
 
 def _point_faults(points: Sequence[tuple[float, float]]) -> Iterator[Fault]:
     """`where` ends in the point's number, for _at_line."""
+    no_numbers = [
+        Fault((column, index), sentence)
+        for index, point in enumerate(points)
+        for column, number in zip(COLUMNS, point, strict=True)
+        if (sentence := _toml.no_number(number))
+    ]
+    if no_numbers:
+        yield from no_numbers
+        return
     if not points or not points[-1][0] > 0:
         yield Fault((), "holds no time; give two rows or more, the last of them above 0 s")
         return
     if points[0][0] != 0:
         yield Fault(("time_s", 0), f"is {points[0][0]:g} in the first row; begin with 0")
     for index, (time_s, rate) in enumerate(points):
-        if not math.isfinite(time_s):
-            yield Fault(("time_s", index), f"is {time_s}; give seconds")
+        if time_s > TIME_S_MAX:
+            yield Fault(("time_s", index), f"is {time_s:g}; give seconds, {TIME_S_MAX:g} at most")
         elif index and time_s < points[index - 1][0]:
             yield Fault(("time_s", index), f"is {time_s:g}, before the row above; sort by time")
-        if not 0 <= rate < math.inf:
-            yield Fault(("rate_rps", index), f"is {rate:g}; a rate is 0 or more")
+        if not 0 <= rate <= RATE_RPS_MAX:
+            said = f"is {rate:g}; a rate is 0 or more, {RATE_RPS_MAX:g} at most"
+            yield Fault(("rate_rps", index), said)
 
 
 def _at_line(fault: Fault, lines: Sequence[int]) -> Fault:

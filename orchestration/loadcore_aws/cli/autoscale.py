@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +14,7 @@ import loadcore as lc
 from loadcore_aws.autoscaling import policy_file, trace
 from loadcore_aws.autoscaling.lint import lint as findings_of
 from loadcore_aws.autoscaling.simulate import simulate as simulation_of
+from loadcore_aws.autoscaling.trace import TIME_S_MAX
 from loadcore_aws.cli._control import control
 
 if TYPE_CHECKING:
@@ -24,6 +26,21 @@ if TYPE_CHECKING:
 
 THRESHOLD_MISSED = 3
 PLOTS = ("svg", "png")
+STEP_S_MIN = 1e-6
+PRICE_MAX = 1e9
+
+
+class _FiniteRange(click.FloatRange):
+    """click lets NaN into any range: it is neither below nor above."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail("nan is no number; give one", param, ctx)
+        return float(number)
+
 
 _service = click.option(
     "--service", "service_path", metavar="POLICY.toml",
@@ -54,10 +71,17 @@ autoscale.add_command(control)
     "--idle",
     "idle_s",
     metavar="SECONDS",
-    type=click.FloatRange(min=0),
+    type=_FiniteRange(0, TIME_S_MAX),
     help="Without load after the trace's end: what happens then is half of the story.",
 )
-@click.option("--step", "step_s", metavar="SECONDS", type=float, default=1.0, show_default=True)
+@click.option(
+    "--step",
+    "step_s",
+    metavar="SECONDS",
+    type=_FiniteRange(STEP_S_MIN, 60),
+    default=1.0,
+    show_default=True,
+)
 @click.option(
     "--seed",
     type=int,
@@ -74,7 +98,7 @@ autoscale.add_command(control)
     "--price",
     "price_per_hour",
     metavar="PRICE",
-    type=click.FloatRange(min=0),
+    type=_FiniteRange(0, PRICE_MAX),
     help="Of an instance for an hour; out of the price table unless given.",
 )
 @click.option("--json", "json_path", metavar="FILE", help="Write it all; - is stdout, alone.")
