@@ -11,7 +11,7 @@ import pytest
 from aws_front.front import Front
 from botocore.exceptions import EndpointConnectionError
 from imds_server import INSTANCE, ImdsServer, imds_server
-from instance_world import Clock, Group, Systemctl, refusal
+from instance_world import IDLE, Clock, Group, Systemctl, refusal
 
 import loadcore as lc
 from loadcore_aws import Session
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 STATE = "autoscaling/target-lifecycle-state"
 SETTINGS = Settings(stack="demo", region="eu-central-1", group="group", hook="hook", drain_s=60)
-IDLE = refusal("ValidationError", f"No active Lifecycle Action found with instance ID {INSTANCE}")
 
 
 @pytest.fixture
@@ -118,6 +117,63 @@ def test_the_hook_may_wait_only_later(scene: Scene) -> None:
     scene.watch()
     assert scene.group.completed == [COMPLETED]
     assert not any("heartbeat" in line for line in scene.said)
+
+
+SPOT = {"spot/instance-action": '{"action": "terminate", "time": "soon"}'}
+SLOW = replace(SETTINGS, deregistration_delay_s=300)
+
+
+@pytest.mark.parametrize("hook_from_s", [300, 340], ids=["at the delay's end", "later"])
+def test_the_group_waits_for_the_balancer_before_its_hook_does(
+    scene: Scene, hook_from_s: float
+) -> None:
+    scene.server.categories[STATE] = "Terminated"
+    scene.group.hook_from_s = hook_from_s
+    scene.watch(SLOW)
+    assert scene.group.completed == [COMPLETED]
+    assert scene.systemctl.calls == STOPS
+    assert scene.systemctl.called_s[0] == 300, "requests under way may take the whole delay"
+    assert scene.clock.now_s - 1000 <= hook_from_s + drain.HOOK_POLL_S
+    beats = scene.group.heartbeats_s
+    assert all(after - before >= 12 for before, after in pairwise(beats)), "no storm of calls"
+    assert not any("heartbeat" in line for line in scene.said)
+
+
+def test_a_hook_that_waits_early_is_not_kept_waiting(scene: Scene) -> None:
+    """The balancer is done at once where nothing is under way."""
+    scene.server.categories[STATE] = "Terminated"
+    scene.group.hook_from_s = 20
+    scene.watch(SLOW)
+    assert scene.group.completed == [COMPLETED]
+    assert 20 <= scene.systemctl.called_s[0] < 20 + drain.HEARTBEAT_S + drain.POLL_S
+
+
+def test_an_interruption_does_not_wait_for_the_balancer(scene: Scene) -> None:
+    scene.server.categories.update(SPOT)
+    scene.group.hook_from_s = 300
+    scene.watch(SLOW)
+    assert scene.systemctl.called_s[0] == SLOW.settle_s
+    assert scene.clock.now_s - 1000 < SLOW.settle_s + drain.HOOK_WAIT_S + 5
+    assert scene.said[-1] == "drained; no hook waits for this instance"
+
+
+def test_an_interruption_after_the_groups_announcement_ends_the_wait(scene: Scene) -> None:
+    scene.server.categories[STATE] = "Terminated"
+    scene.group.hook_from_s = 300
+    scene.clock.at(40, lambda: scene.server.categories.update(SPOT))
+    scene.clock.at(20, lambda: setattr(scene.server, "broken", True))
+    scene.clock.at(30, lambda: setattr(scene.server, "broken", False))
+    scene.watch(SLOW)
+    assert 40 <= scene.systemctl.called_s[0] <= 40 + drain.POLL_S
+    assert "EC2 interrupts this spot instance (terminate at soon)" in scene.said
+
+
+def test_without_a_hook_nobody_waits_for_the_balancer(scene: Scene) -> None:
+    """The group ends the instance right after the deregistration: it must be drained by then."""
+    scene.server.categories[STATE] = "Terminated"
+    scene.watch(replace(SLOW, hook=""))
+    assert scene.systemctl.called_s[0] == SLOW.settle_s
+    assert scene.group.heartbeats_s == []
 
 
 def test_without_a_waiting_hook_the_drain_ends_all_the_same(scene: Scene) -> None:

@@ -231,6 +231,13 @@ def test_two_wheels_of_a_project_have_different_names(world: World, tmp_path: Pa
 # --- what runs on them
 
 
+def test_instances_know_how_long_the_balancer_waits_for_them(world: World) -> None:
+    stack = replace(STACK, balancer=Balancer(deregistration_delay_s=300))
+    plan = instances.instance_plan(stack, world.facts)
+    plan |= {"bucket": "demo-packages", "log_group": "/loadcore/demo"}
+    assert '"deregistration_delay_s": 300,\n' in machine.user_data(plan).decode()
+
+
 @pytest.mark.parametrize(
     ("environment", "region"),
     [({}, "eu-central-1"), ({"AWS_DEFAULT_REGION": "eu-west-1"}, "eu-west-1")],

@@ -98,6 +98,8 @@ def site() -> Iterator[Site]:
             group=GROUP,
             hook=HOOK,
             settle_s=1,
+            # moto's hook waits at once, and so nobody waits for the balancer.
+            deregistration_delay_s=300,
             shell=("echo own line >>/root/own-lines",),
             migration='loadcore --version >/root/migrated\necho "$GREETING" >>/root/migrated',
             endpoint_url=front.url,

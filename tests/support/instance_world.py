@@ -37,26 +37,37 @@ def refusal(code: str, message: str = "no") -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": message}}, "CompleteLifecycleAction")
 
 
+IDLE = refusal("ValidationError", f"No active Lifecycle Action found with instance ID {INSTANCE}")
+
+
 @dataclass
 class Group:
-    """An Auto Scaling client that notes the calls; `refusals` are raised one after the other."""
+    """An Auto Scaling client that notes the calls; `refusals` are raised one after the other. Its
+    hook waits from `hook_from_s` after the beginning on."""
 
     clock: Clock
     refusals: list[Exception] = field(default_factory=list)
     heartbeats_s: list[float] = field(default_factory=list)
     completed: list[dict[str, str]] = field(default_factory=list)
     heartbeat_refusal: Exception | None = None
+    hook_from_s: float = 0.0
 
     def record_lifecycle_action_heartbeat(self, **action: str) -> None:
         assert action["InstanceId"] == INSTANCE
         self.heartbeats_s.append(self.clock.now_s)
         if self.heartbeat_refusal:
             raise self.heartbeat_refusal
+        self._wait()
 
     def complete_lifecycle_action(self, **action: str) -> None:
         if self.refusals:
             raise self.refusals.pop(0)
+        self._wait()
         self.completed.append(action)
+
+    def _wait(self) -> None:
+        if self.clock.now_s < 1000.0 + self.hook_from_s:
+            raise IDLE
 
 
 class Systemctl:
@@ -66,11 +77,13 @@ class Systemctl:
         self.clock = clock
         self.stop_s: dict[str, float] = {}
         self.calls: list[tuple[str, ...]] = []
+        self.called_s: list[float] = []
         self.killed: set[str] = set()
 
     def start(self, command: list[str]) -> Any:
         assert command[0] == "systemctl"
         self.calls.append(tuple(command[1:]))
+        self.called_s.append(self.clock.now_s - 1000.0)
         if command[1] == "kill":
             self.killed.add(command[-1])
         return Job(self, command[-1], self.clock.now_s)

@@ -1,12 +1,14 @@
 """Leaving an Auto Scaling group in order: what happens on an instance that is to end.
 
-The group announces it in the instance's metadata, deregisters it from the balancer and waits in its
-lifecycle hook; an interruption of a spot instance is announced two minutes ahead. Then the service
-is stopped, which drains it, its log is sent to the end, and the group is told to go on.
+The group announces it in the instance's metadata and deregisters it from the balancer, which waits
+for what is under way; after that it waits in its lifecycle hook. An interruption of a spot instance
+is announced two minutes ahead. In the hook, or on an interruption at once, the service is stopped,
+which drains it, its log is sent to the end, and the group is told to go on.
 
 Sources: Amazon EC2 Auto Scaling User Guide, "Retrieve the target lifecycle state through instance
-metadata" and "Complete a lifecycle action"; Amazon EC2 User Guide, "Spot Instance interruption
-notices".
+metadata", "How lifecycle hooks work", "Use Capacity Rebalancing to handle Amazon EC2 Spot
+Interruptions" (the deregistration ends before the hook begins) and "Complete a lifecycle action";
+Amazon EC2 User Guide, "Spot Instance interruption notices".
 """
 
 from __future__ import annotations
@@ -29,20 +31,32 @@ if TYPE_CHECKING:
 POLL_S = 3.0  # AWS recommends to look for a spot interruption every 5 s
 # A hook's heartbeat time-out is 30 s at the least.
 HEARTBEAT_S = 12.0
-# The announcement comes a little before the hook waits.
+# Deregistration may take a little longer than its delay.
 HOOK_WAIT_S = 60.0
 HOOK_POLL_S = 2.0
 LOGS_S = 30.0
 STEP_S = 0.2
 
 
-def announcement(imds: Imds) -> str:
-    """Why this instance is to end, or nothing. Raises Unreachable."""
+@dataclass(frozen=True)
+class Announcement:
+    """Why the instance is to end; `by_group` where that deregisters it and then waits in a hook."""
+
+    why: str
+    by_group: bool
+
+
+def announcement(imds: Imds) -> Announcement | None:
+    """None while the instance is to stay. Raises Unreachable."""
+    # First: EC2 waits for nobody.
+    if notice := imds.get("spot/instance-action"):
+        return Announcement(_interruption(notice), by_group=False)
     if imds.get("autoscaling/target-lifecycle-state") in ("Terminated", "Warmed:Terminated"):
-        return "the group terminates this instance"
-    notice = imds.get("spot/instance-action")
-    if notice is None:
-        return ""
+        return Announcement("the group terminates this instance", by_group=True)
+    return None
+
+
+def _interruption(notice: str) -> str:
     try:
         told = json.loads(notice)
         return f"EC2 interrupts this spot instance ({told['action']} at {told['time']})"
@@ -70,23 +84,26 @@ def watch(settings: Settings, around: Surroundings) -> None:
     lost = False
     while True:
         try:
-            why = announcement(around.imds)
+            announced = announcement(around.imds)
             lost = False
         except Unreachable as error:
             if not lost:
                 around.say(f"{error}; trying again")
-            why, lost = "", True
-        if why:
+            announced, lost = None, True
+        if announced:
             break
         around.sleep(POLL_S)
-    around.say(why)
-    Leaving(settings, around, around.imds.instance_id()).run()
+    around.say(announced.why)
+    Leaving(settings, around, around.imds.instance_id(), announced).run()
 
 
 class Leaving:
-    """One drain, bounded by `drain_s`; heartbeats keep the hook waiting meanwhile."""
+    """One drain, bounded by `drain_s` once the balancer has done; heartbeats keep the hook waiting
+    meanwhile."""
 
-    def __init__(self, settings: Settings, around: Surroundings, instance: str) -> None:
+    def __init__(
+        self, settings: Settings, around: Surroundings, instance: str, announced: Announcement
+    ) -> None:
         self._settings = settings
         self._around = around
         self._action = {
@@ -94,15 +111,20 @@ class Leaving:
             "LifecycleHookName": settings.hook,
             "InstanceId": instance,
         }
+        self._hooked = bool(settings.group and settings.hook)
+        self._delay_s = (
+            settings.deregistration_delay_s if self._hooked and announced.by_group else 0
+        )
+        self._hook_waits = False
         self._heartbeat_due_s = around.clock()
 
     def run(self) -> None:
-        deadline_s = self._around.clock() + self._settings.drain_s
-        self._wait_until(min(deadline_s, self._around.clock() + self._settings.settle_s))
+        self._serve_on()
+        deadline_s = self._around.clock() + self._settings.drain_s - self._settings.settle_s
         if not self._stopped(SERVICE_UNIT, deadline_s):
             self._around.say(f"the service was not drained within {self._settings.drain_s} s")
         self._stopped(LOGS_UNIT, self._around.clock() + LOGS_S)
-        if self._settings.group and self._settings.hook:
+        if self._hooked:
             try:
                 self._complete()
             except lc.RunError:
@@ -114,10 +136,30 @@ class Leaving:
         if self._settings.log_group:
             self._around.start(["systemctl", "start", LOGS_UNIT]).wait()
 
-    def _wait_until(self, time_s: float) -> None:
-        while (left_s := time_s - self._around.clock()) > 0:
+    def _serve_on(self) -> None:
+        """For settle_s, so that the balancer has heard of the end, and then for as long as it waits
+        for answers: until the hook waits, or for the whole delay. It costs no time, since the group
+        goes on only afterwards. EC2 does not wait, so an interruption ends it."""
+        begun_s = self._around.clock()
+        settled_s = begun_s + self._settings.settle_s
+        until_s = max(settled_s, begun_s + self._delay_s)
+        while (now_s := self._around.clock()) < until_s:
             self._heartbeat()
-            self._around.sleep(min(left_s, HEARTBEAT_S))
+            if now_s >= settled_s and (self._hook_waits or self._interrupted()):
+                return
+            next_s = settled_s if now_s < settled_s else until_s
+            self._around.sleep(min(POLL_S, next_s - now_s))
+
+    def _interrupted(self) -> bool:
+        """Whether EC2 interrupts what the group has announced already."""
+        try:
+            announced = announcement(self._around.imds)
+        except Unreachable:
+            return False
+        if announced is None or announced.by_group:
+            return False
+        self._around.say(announced.why)
+        return True
 
     def _stopped(self, unit: str, deadline_s: float) -> bool:
         """Whether `unit` had stopped by then; it is killed otherwise."""
@@ -135,7 +177,7 @@ class Leaving:
 
     def _heartbeat(self) -> None:
         """Never fails: without it the hook waits its own time, and the drain goes on."""
-        if not (self._settings.group and self._settings.hook):
+        if not self._hooked:
             return
         if self._around.clock() < self._heartbeat_due_s:
             return
@@ -145,6 +187,8 @@ class Leaving:
         except (BotoCoreError, ClientError) as error:
             if not _hook_is_idle(error):
                 self._around.say(f"no heartbeat: {error}")
+        else:
+            self._hook_waits = True
 
     def _complete(self) -> None:
         give_up_s = self._around.clock() + HOOK_WAIT_S

@@ -30,6 +30,8 @@ class Settings:
     drain_s: int = 60
     settle_s: int = 5
     """how long the service goes on once the end is announced: the balancer has to hear of it"""
+    deregistration_delay_s: int = 0
+    """how long the balancer waits for answers before the hook begins, at the most"""
     endpoint_url: str = ""
 
     def to_json(self) -> str:

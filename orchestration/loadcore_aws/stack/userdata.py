@@ -64,7 +64,8 @@ class InstancePlan:
     further ones of `loadcore serve`, `environment` is the service's and the migration's. `shell`
     lines run as root once the package is there, `migration` after them, once and for all; then the
     service starts and must be healthy within `ready_s` seconds. `group` and `hook` name the Auto
-    Scaling group and its lifecycle hook on termination, where there are any.
+    Scaling group and its lifecycle hook on termination, where there are any; the hook begins
+    `deregistration_delay_s` after the group's announcement, at the latest.
     """
 
     stack: str
@@ -83,6 +84,7 @@ class InstancePlan:
     hook: str = ""
     drain_s: int = 60
     settle_s: int = 5
+    deregistration_delay_s: int = 0
     shell: tuple[str, ...] = ()
     migration: str = ""
     ready_s: int = 300
@@ -186,6 +188,7 @@ def _settings(plan: InstancePlan) -> Settings:
         log_group=plan.log_group,
         drain_s=plan.drain_s,
         settle_s=plan.settle_s,
+        deregistration_delay_s=plan.deregistration_delay_s,
         endpoint_url=plan.endpoint_url,
     )
 

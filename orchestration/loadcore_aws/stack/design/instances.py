@@ -59,6 +59,7 @@ def instance_plan(stack: Stack, facts: Facts) -> dict[str, Any]:
         "hook": "drain" if stack.group.drain_s else "",
         "drain_s": drain_s,
         "settle_s": min(SETTLE_S_MAX, drain_s - 1),
+        "deregistration_delay_s": stack.balancer.deregistration_delay_s,
         "migration": stack.instances.migration,
     }
 
