@@ -174,7 +174,7 @@ def test_a_passing_error_long_after_another_begins_its_own_time(
 ) -> None:
     monkeypatch.setattr(PretendKind, "ready_within_s", 3600.0)
     monkeypatch.setattr(PretendKind, "gone_within_s", 3600.0)
-    aws = PretendAws(faults={5: fault, 60: fault}, ready_after_s=1500)
+    aws: Any = PretendAws(faults={5: fault, 60: fault}, ready_after_s=1500)
     assert apply(aws, [thing("a")]).complete
     assert len(aws.calls) > 60
 

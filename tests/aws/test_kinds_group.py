@@ -36,7 +36,6 @@ from loadcore_aws.stack.spec import (
     Mixed,
     Network,
     Package,
-    Service,
     Stack,
     Table,
     Topic,
@@ -194,7 +193,7 @@ def test_a_certificate_makes_it_https(world: World) -> None:
 GROUPS = [
     Group(1, 3, drain_s=0),
     Group(2, 4, desired=3, drain_s=0),
-    Group(2, 4, drain_s=0, cooldown_s=60, warmup_s=0, health_check_grace_s=300),
+    Group(2, 4, drain_s=0, cooldown_s=60, warmup_s=0, health_check_grace_s=240),
     Group(2, 4, drain_s=0, warmup_s=45),
     Group(2, 4, drain_s=0, min_healthy_percent=50, max_healthy_percent=150),
 ]
@@ -324,24 +323,6 @@ def test_tags_follow_the_file(world: World) -> None:
     }
     assert changes(world, other) == {address: ("update", {"tags"}) for address in tagged}
     settled(world, other)
-
-
-def test_a_target_group_on_another_port_takes_the_old_ones_place(world: World) -> None:
-    settled(world, SMALL)
-    old = world.one("target_group.main").id
-    settled(world, replace(SMALL, service=Service(port=9000)))
-    new = world.one("target_group.main")
-    assert new.id != old
-    assert world.one("listener.main").settings["target_group"] == new.id
-    assert world.one("auto_scaling_group.main").settings["target_groups"] == [new.id]
-
-
-def test_an_internal_balancer_takes_the_old_ones_place(world: World) -> None:
-    settled(world, SMALL)
-    internal = replace(SMALL, balancer=Balancer(internal=True))
-    assert changes(world, internal)["load_balancer.main"] == ("replace", {"scheme"})
-    settled(world, internal)
-    assert world.one("load_balancer.main").settings["scheme"] == "internal"
 
 
 def test_another_stacks_things_are_left_alone(world: World) -> None:

@@ -26,6 +26,7 @@ from loadcore_aws.stack import find
 from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.logs_follow import LogReader
 from loadcore_aws.stack.publish import publish
+from loadcore_aws.stack.spec import Stack
 from loadcore_aws.stack.status import url_of
 from loadcore_aws.stack.stress import stress
 from loadcore_aws.stack.validate import Check, Client, reach, validate
@@ -43,7 +44,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="One JSON object on
     "--instances",
     metavar="N",
     type=click.IntRange(1, 1000),
-    help="How many may answer at most; the group's max else.",
+    help="How many may answer at most; the largest max of the group and its schedules else.",
 )
 @click.option("--wait", metavar="TIME", callback=as_duration, default="60s", show_default=True,
               help="For a first answer of any kind.")  # fmt: skip
@@ -67,7 +68,7 @@ def validate_command(
     opened = open_stack(path, profile, endpoint_url)
     client = Client(url or _balancer(opened))
     reach(client, opened.account.time, within_s=wait.total_seconds())
-    checks = list(validate(client, instances=instances or opened.stack.group.max))
+    checks = list(validate(client, instances=instances or _instances_max(opened.stack)))
     if as_json:
         emit_json({"schema": "loadcore.stack.validate/1", "url": client.url,
                    "passed": all(check.passed for check in checks),
@@ -76,6 +77,10 @@ def validate_command(
         show([f"[bold]{escape(client.url)}[/]", *map(_check_line, checks)])
     if not all(check.passed for check in checks):
         ctx.exit(THRESHOLD_MISSED)
+
+
+def _instances_max(stack: Stack) -> int:
+    return max([stack.group.max, *(schedule.max or 0 for schedule in stack.schedule)])
 
 
 def _check_line(check: Check) -> str:
