@@ -70,6 +70,26 @@ def test_an_unknown_profile_is_a_fault_of_the_plan() -> None:
         Session(profile="holiday")
 
 
+@pytest.mark.usefixtures("credentials")
+def test_a_region_that_is_none_is_a_fault_of_the_plan() -> None:
+    with pytest.raises(lc.PlanError, match=r"^region: 'bogus!!' is none; give one such as"):
+        Session(region="bogus!!").client("ec2")
+
+
+@pytest.mark.usefixtures("credentials")
+@pytest.mark.parametrize("variable", ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+@pytest.mark.parametrize("content", [b"[default\nregion = eu-west-1\n", b"\xff\xfe[default]\n"])
+def test_a_file_that_is_no_configuration_is_a_fault_of_the_plan(
+    variable: str, content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "broken").write_bytes(content)
+    monkeypatch.setenv(variable, str(tmp_path / "broken"))
+    with pytest.raises(lc.PlanError) as raised:
+        Session(region="eu-west-1")
+    assert raised.value.field == str(tmp_path / "broken")
+    assert "is no AWS configuration; mend it" in raised.value.sentence
+
+
 @pytest.mark.usefixtures("bare_environment")
 def test_missing_credentials_say_what_to_do() -> None:
     with pytest.raises(lc.RunError, match="AWS_ACCESS_KEY_ID"):
