@@ -160,7 +160,16 @@ threshold = 1
             '[[policy]]\nname = "p"\nkind = "often"',
             "line 8: policy[1].kind is 'often'; take one of simple, step, target",
         ),
-        ("[group]\nhealth_check_grace_s = 5", "line 7: group.health_check_grace_s is shorter than"),
+        (
+            "[group]\nhealth_check_grace_s = 5",
+            "line 7: group.health_check_grace_s is shorter than the balancer takes to call",
+        ),
+        (
+            "[group]\nhealth_check_grace_s = 139",
+            "line 7: group.health_check_grace_s is shorter than an instance may take that is set "
+            "up at its first boot: once all is installed 120 s for the service to become healthy, "
+            "and 20 s for the balancer to see it; set 300, or bake = true in [instances]",
+        ),
         ("[logs]\nretention_days = 10", "line 7: logs.retention_days is 10; the nearest that"),
         ('[access]\nssh = ["0.0.0.0/0"]', "line 7: access.ssh is open to the whole Internet"),
         ("[group]\nmin = true", "line 7: group.min is True; give a whole number"),
@@ -226,6 +235,19 @@ def test_times_that_auto_scaling_takes(tmp_path: Path) -> None:
     text = f'{SMALL}[[schedule]]\nname = "day"\n{time}\nmin = 1\n'
     [schedule] = spec.read(written(tmp_path, text)).schedule
     assert schedule.time_zone == "Europe/Berlin"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "",
+        "[group]\nhealth_check_grace_s = 140",
+        "[group]\nhealth_check_grace_s = 60\n[instances]\nbake = true",
+    ],
+    ids=["default", "as long as a boot may take", "baked"],
+)
+def test_a_grace_that_covers_the_boot_is_taken(tmp_path: Path, more: str) -> None:
+    spec.read(written(tmp_path, SMALL + more))
 
 
 def test_a_value_made_in_python_is_checked_too() -> None:

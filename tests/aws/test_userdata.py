@@ -19,6 +19,7 @@ from imds_server import ROLE, categories, imds_server
 from target import target
 
 import loadcore as lc
+from loadcore_aws.autoscaling.spec import Group
 from loadcore_aws.stack.userdata import Artifact, InstancePlan, render, service_drop_in
 
 if TYPE_CHECKING:
@@ -56,6 +57,12 @@ def test_it_is_a_shell_script_without_faults_that_fits() -> None:
     assert len(script.encode()) <= 16_384
     done = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_boot_ends_within_the_grace_that_a_group_gives_unless_told_otherwise() -> None:
+    """The group's clock runs from InService on, when nothing has booted yet."""
+    assert "\nREADY_S=120\n" in render(PLAN)
+    assert PLAN.ready_s + 120 <= Group().health_check_grace_s, "as long again for all the rest"
 
 
 def test_a_script_that_is_too_long_is_refused() -> None:

@@ -246,7 +246,9 @@ class Group:
     cooldown_s: int = 300
     warmup_s: int | None = None
     """default instance warm-up; None: none is set, and health_check_grace_s does not stand in"""
-    health_check_grace_s: int = 120
+    health_check_grace_s: int = 300
+    """from InService on, before anything has booted; 300 is the console's ("Set the health check
+    grace period for an Auto Scaling group")"""
     drain_s: int = 60
     """lifecycle hook at termination: how long an instance may take to drain; 0: no hook"""
     min_healthy_percent: int = 90

@@ -86,7 +86,14 @@ def ship_logs_command(path: Path, state: Path) -> None:
 
 
 @instance.command("ready")
-@click.option("--timeout", "timeout_s", type=float, default=300, show_default=True, help="Seconds.")
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=float,
+    default=ready.READY_S,
+    show_default=True,
+    help="Seconds.",
+)
 @click.pass_obj
 def ready_command(path: Path, timeout_s: float) -> None:
     """Wait until the service is healthy."""

@@ -14,6 +14,8 @@ import loadcore as lc
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+READY_S = 120
+"""what a service that was just started gets to become healthy: a fresh one takes seconds"""
 POLL_S = 0.5
 TIMEOUT_S = 2.0
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from loadcore_aws import _toml
 from loadcore_aws._faults import Fault
 from loadcore_aws.autoscaling.spec import Alarm, Group, Policy, Scaling, Schedule
+from loadcore_aws.instance.ready import READY_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -350,11 +351,26 @@ class Stack:
                 for key in ("actions", "ok_actions", "no_data_actions"):
                     if "topic" in getattr(alarm, key):
                         yield Fault(("alarm", index, key), "names topic, and there is no [topic]")
-        if self.balancer.health.interval_s * self.balancer.health.healthy > (
-            self.group.health_check_grace_s or 0
+        yield from self._grace_faults()
+
+    def _grace_faults(self) -> Iterator[Fault]:
+        """Of a grace that ends before an instance can be known to be healthy: each would be
+        replaced by another that fares no better."""
+        where = ("group", "health_check_grace_s")
+        seen_s = self.balancer.health.interval_s * self.balancer.health.healthy
+        if self.group.health_check_grace_s < seen_s:
+            yield Fault(where, "is shorter than the balancer takes to call an instance healthy "
+                               "(interval_s times healthy)")  # fmt: skip
+        elif (
+            self.containers is None
+            and not self.instances.bake
+            and self.group.health_check_grace_s < READY_S + seen_s
         ):
-            yield Fault(("group", "health_check_grace_s"), "is shorter than the balancer takes to "
-                        "call an instance healthy (interval_s times healthy)")  # fmt: skip
+            yield Fault(where, "is shorter than an instance may take that is set up at its first "
+                               f"boot: once all is installed {READY_S} s for the service to become "
+                               f"healthy, and {seen_s} s for the balancer to see it; set "
+                               f"{max(Group().health_check_grace_s, READY_S + seen_s)}, or bake = "
+                               "true in [instances]")  # fmt: skip
 
     def _container_faults(self) -> Iterator[Fault]:
         for index, policy in enumerate(self.policy):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import loadcore as lc
 from loadcore_aws._faults import Fault, SpecError
+from loadcore_aws.instance.ready import READY_S
 from loadcore_aws.instance.settings import (
     DRAIN_UNIT,
     LOGS_UNIT,
@@ -87,7 +88,7 @@ class InstancePlan:
     deregistration_delay_s: int = 0
     shell: tuple[str, ...] = ()
     migration: str = ""
-    ready_s: int = 300
+    ready_s: int = READY_S
     endpoint_url: str = ""
 
     def faults(self) -> Iterator[Fault]:
