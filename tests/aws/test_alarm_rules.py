@@ -292,6 +292,19 @@ class TestWatch:
             "300 OK -",
         ]
 
+    @pytest.mark.parametrize("period_s", [10, 60])
+    def test_a_fraction_of_a_second_delays_no_repetition(self, period_s: int) -> None:
+        """62.3 - 2.3 is a little less than 60."""
+        store = SampleStore()
+        for second in range(300):
+            store.add("requests", second, 300)
+        alarm = replace(ALARM, period_s=period_s, evaluation_periods=1, actions=("out",))
+        for tenth in range(1, 100):
+            watched = AlarmWatch(alarm)
+            times = [(600 * minute + tenth) / 10 for minute in range(1, 5)]
+            evaluations = [watched.step(time_s, store) for time_s in times]
+            assert [one and one.run for one in evaluations] == [("out",)] * 4
+
     def test_a_ten_second_alarm_repeats_its_policy_once_a_minute(self) -> None:
         store = SampleStore()
         for second in range(200):

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import loadcore as lc
 from loadcore_aws.autoscaling import (
@@ -29,6 +31,7 @@ from loadcore_aws.autoscaling import (
     read_policy,
     simulate,
 )
+from loadcore_aws.autoscaling.alarms import AlarmWatch, Evaluation, Source, evaluation_interval_s
 
 EXAMPLES = Path(__file__).parents[2] / "orchestration" / "examples" / "policies"
 SERVICE = ServiceModel(capacity_rps=100, base_ms=10)
@@ -37,14 +40,33 @@ IN = Alarm("quiet", "cpu", 20, "<=", missing_data="breaching", actions=("in",))
 ONE_EACH = Scaling(Group(min=1, max=5), (Simple("out", 1), Simple("in", -1)), (OUT, IN))
 
 
-def story(name: str, *, seed: int = 0, **alarm: Any) -> Simulation:
+def story(name: str, *, seed: int = 0, step_s: float = 1, **alarm: Any) -> Simulation:
     """An example file; `alarm` are changes to its second alarm."""
     policy = read_policy(EXAMPLES / f"{name}.toml")
     assert policy.service
     assert policy.load
     changed = (policy.alarm[0], replace(policy.alarm[1], **alarm)) if alarm else policy.alarm
     scaling = replace(policy.scaling, alarm=changed)
-    return simulate(scaling, policy.service, generated(policy.load), seed=seed)
+    return simulate(scaling, policy.service, generated(policy.load), seed=seed, step_s=step_s)
+
+
+def evaluated_at(alarm: Alarm, steps_a_minute: int, seed: int, duration_s: float) -> list[int]:
+    """The numbers of the steps in which the alarm was evaluated."""
+    seen = []
+    evaluate = AlarmWatch.step
+
+    def step(self: AlarmWatch, now_s: float, source: Source) -> Evaluation | None:
+        evaluation = evaluate(self, now_s, source)
+        if evaluation is not None:
+            seen.append(round(evaluation.at_s * steps_a_minute / 60))
+        return evaluation
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AlarmWatch, "step", step)
+        scaling = Scaling(alarm=(replace(alarm, actions=("topic",)),))
+        trace = constant(1, duration_s)
+        simulate(scaling, SERVICE, trace, step_s=60 / steps_a_minute, seed=seed)
+    return seen
 
 
 def at(result: Simulation, time_s: float, column: str) -> Any:
@@ -111,8 +133,52 @@ class TestStories:
         # Once it has grown it keeps up.
         assert sum(result.columns["lost"][1200:]) == 0
 
+    @pytest.mark.parametrize("steps_a_minute", [12, 25, 70, 150])
+    def test_they_hardly_depend_on_the_step(self, steps_a_minute: int) -> None:
+        """An evaluation may fall on the other side of a minute's report, so not to the second."""
+        fine, coarse = (story("step", seed=1, step_s=60 / steps) for steps in (60, steps_a_minute))
+        assert coarse.lost == pytest.approx(fine.lost, rel=0.15)
+        assert len(coarse.activities) in range(len(fine.activities) - 1, len(fine.activities) + 2)
+        assert coarse.instance_hours == pytest.approx(fine.instance_hours, rel=0.03)
+
 
 class TestTime:
+    @settings(max_examples=40, deadline=None)
+    @given(st.sampled_from([10, 20, 30, 60, 300]), st.integers(1, 300), st.integers(0, 99))
+    def test_each_interval_has_one_evaluation_whatever_the_step(
+        self, period_s: int, steps_a_minute: int, seed: int
+    ) -> None:
+        alarm = replace(OUT, period_s=period_s)
+        # In units of 1 / steps_a_minute of a second, so that nothing is rounded.
+        length = evaluation_interval_s(alarm) * steps_a_minute
+        times = [60 * step for step in evaluated_at(alarm, steps_a_minute, seed, duration_s=600)]
+        intervals = {60 * step // length for step in range(10 * steps_a_minute)}
+        first = period_s * steps_a_minute // length
+        assert [time // length for time in times] == sorted(n for n in intervals if n >= first)
+        if length >= 60:
+            # Each in the first step at or after the same second.
+            into = [time % length for time in times]
+            assert max(into) - min(into) < 60
+
+    def test_a_second_is_the_same_one_whatever_the_step(self) -> None:
+        for seed in range(20):
+            coarse, fine = (evaluated_at(OUT, steps, seed, 180) for steps in (60, 600))
+            assert [10 * step for step in coarse] == fine
+
+    @pytest.mark.parametrize("steps_a_minute", [7, 9, 50, 90])
+    def test_a_wait_is_over_at_its_second_and_not_a_step_later(self, steps_a_minute: int) -> None:
+        """15 s of launch and 45 s of cooldown or grace end with the next evaluation and with the
+        boot, whatever fraction of a second it begins at."""
+        group = Group(min=1, max=9, cooldown_s=45, health_check_grace_s=45)
+        scaling = Scaling(group, (Simple("out", 1),), (OUT,))
+        for seed in range(5):
+            step_s = 60 / steps_a_minute
+            result = simulate(scaling, SERVICE, constant(900, 900), step_s=step_s, seed=seed)
+            assert [one.after for one in result.activities] == list(range(2, 10))
+            waits = [right.at_s - left.at_s for left, right in pairwise(result.activities)]
+            assert waits == pytest.approx([60] * 7)
+            assert {one.at_s for one in result.activities} <= set(result.columns["time_s"])
+
     def test_simple_policies_wait_and_step_policies_do_not(self) -> None:
         trace = constant(400, 1800)
         step = StepPolicy("out", (Step(1, 0, None),), warmup_s=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import sys
 from pathlib import Path
 from typing import get_args
@@ -86,7 +87,14 @@ class TestResult:
         with pytest.raises(lc.MissingLibraryError, match=r"loadcore\[notebook\]"):
             simulate(ONE_EACH, SERVICE, constant(10, 60)).to_pandas()
 
-    @pytest.mark.parametrize("step_s", [0, 7, 61])
+    @pytest.mark.parametrize("step_s", [0.1, 60 / 7, 60 / 11])
+    def test_no_step_is_left_over(self, step_s: float) -> None:
+        result = simulate(ONE_EACH, SERVICE, constant(1, 120), step_s=step_s)
+        assert len(result.columns["time_s"]) == round(120 / step_s)
+        assert result.columns["time_s"][:3] == pytest.approx([0, step_s, 2 * step_s], abs=1e-6)
+        assert result.duration_s == pytest.approx(120)
+
+    @pytest.mark.parametrize("step_s", [0, 7, 61, 5e-324, math.nan])
     def test_steps_fill_a_minute(self, step_s: float) -> None:
         with pytest.raises(lc.PlanError, match="step_s"):
             simulate(Scaling(), SERVICE, constant(1, 60), step_s=step_s)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 State: TypeAlias = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
-REPEAT_S = 60.0
+REPEAT_S = 60
 """How often Auto Scaling actions are repeated while the state lasts ("Alarm actions")."""
 
 EXTRA_POINTS = 2
@@ -187,15 +187,16 @@ class AlarmWatch:
     def __init__(self, alarm: Alarm, *, state: State = "INSUFFICIENT_DATA") -> None:
         self.alarm = alarm
         self.state: State = state
-        self._evaluated_s: float | None = None
-        self._run_s: float | None = None  # None: the state has not changed yet
+        # Numbers of intervals: times do not add up to whole minutes where they have fractions.
+        self._evaluated: int | None = None
+        self._run: int | None = None  # None: the state has not changed yet
 
     def due(self, now_s: float) -> bool:
         """Whether a new interval has begun since the last evaluation."""
-        if self._evaluated_s is None:
-            return True
-        interval_s = evaluation_interval_s(self.alarm)
-        return now_s // interval_s > self._evaluated_s // interval_s
+        return self._evaluated is None or self._interval(now_s) > self._evaluated
+
+    def _interval(self, now_s: float) -> int:
+        return int(now_s // evaluation_interval_s(self.alarm))
 
     def step(self, now_s: float, source: Source) -> Evaluation | None:
         """Evaluates where it is due, over the window that ends with the last whole interval; else
@@ -206,14 +207,13 @@ class AlarmWatch:
         """
         if not self.due(now_s):
             return None
-        self._evaluated_s = now_s
-        interval_s = evaluation_interval_s(self.alarm)
-        end_s = now_s // interval_s * interval_s
+        self._evaluated = self._interval(now_s)
+        end_s = self._evaluated * evaluation_interval_s(self.alarm)
         points = tuple(self._points(source, end_s))
         previous = self.state
         if self._enough_samples(source, end_s):
             self.state = evaluate(points, alarm=self.alarm, previous=previous)
-        run = self._actions_to_run(now_s, changed=self.state != previous)
+        run = self._actions_to_run(self._evaluated, changed=self.state != previous)
         return Evaluation(self.alarm, now_s, previous, self.state, points, run)
 
     def _points(self, source: Source, end_s: float) -> Sequence[float | None]:
@@ -237,14 +237,15 @@ class AlarmWatch:
         start_s = end_s - alarm.evaluation_periods * alarm.period_s
         return source.samples(alarm.metric, start_s=start_s, end_s=end_s) >= needed
 
-    def _actions_to_run(self, now_s: float, *, changed: bool) -> tuple[str, ...]:
+    def _actions_to_run(self, interval: int, *, changed: bool) -> tuple[str, ...]:
         actions = actions_of(self.alarm, self.state)
         if changed:
-            self._run_s = now_s
+            self._run = interval
             return actions
-        if self._run_s is None or now_s - self._run_s < REPEAT_S:
+        interval_s = evaluation_interval_s(self.alarm)
+        if self._run is None or (interval - self._run) * interval_s < REPEAT_S:
             return ()
-        self._run_s = now_s
+        self._run = interval
         return tuple(action for action in actions if repeated(action))
 
 

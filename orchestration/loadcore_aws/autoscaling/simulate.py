@@ -8,8 +8,9 @@ minute, and what they call for reaches the group.
 
 from __future__ import annotations
 
+import math
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import loadcore as lc
@@ -18,7 +19,7 @@ from loadcore_aws.autoscaling.alarms import AlarmWatch, Evaluation, evaluation_i
 from loadcore_aws.autoscaling.group import GroupState, Timings
 from loadcore_aws.autoscaling.metrics import SampleStore
 from loadcore_aws.autoscaling.policies import Proposal, Tracked, tracking_alarms, wins
-from loadcore_aws.autoscaling.reports import MinuteReports
+from loadcore_aws.autoscaling.reports import MINUTE_S, MinuteReports
 from loadcore_aws.autoscaling.result import Row, Simulation, Transition
 from loadcore_aws.autoscaling.schedules import due_times
 from loadcore_aws.autoscaling.spec import Alarm, Scaling, Simple, StepPolicy, TargetTracking
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 STEPS_MAX = 1_000_000
 ROUNDED = 1e-6  # of a request, so that 2.9999999 are 3
+TICKS_A_S = 2**24
+SHOWN_DIGITS = 6  # of seconds
 
 
 def simulate(
@@ -48,7 +51,9 @@ def simulate(
 
     The same arguments always lead to the same result. `seed` only decides at which second of the
     minute each alarm is evaluated, which AWS does not tell; where results differ between seeds, so
-    will days in the account. `start`, a time with a zone, is needed for scheduled actions alone.
+    will days in the account. The first step at or after that second evaluates it, so that the
+    length of a step hardly matters. `start`, a time with a zone, is needed for scheduled actions
+    alone.
 
     Raises loadcore.PlanError for values that cannot be carried out.
     """
@@ -57,22 +62,31 @@ def simulate(
     if isinstance(service.curve, str):
         sentence = "names a file; give its rows, or read the POLICY.toml that names it"
         raise lc.PlanError("curve", sentence)
-    if not 0 < step_s <= 60 or abs(60 / step_s - round(60 / step_s)) > 1e-9:
-        raise lc.PlanError("step_s", f"is {step_s:g}; a minute must be a whole number of steps")
-    steps = -int(-trace.duration_s // step_s)
+    steps_a_minute = _steps_a_minute(step_s)
+    steps = trace.duration_s * steps_a_minute / MINUTE_S
     if steps > STEPS_MAX:
-        sentence = f"makes {steps:,} steps of the trace, more than {STEPS_MAX:,}; take longer ones"
+        sentence = (
+            f"makes {steps:,.0f} steps of the trace, more than {STEPS_MAX:,}; take longer ones"
+        )
         raise lc.PlanError("step_s", sentence)
-    return _Simulator(scaling, service, trace, step_s, seed, start).run(steps)
+    return _Simulator(scaling, service, trace, steps_a_minute, seed, start).run(math.ceil(steps))
+
+
+def _steps_a_minute(step_s: float) -> int:
+    """Raises loadcore.PlanError where that is no whole number."""
+    steps = MINUTE_S / step_s if 0 < step_s <= MINUTE_S else math.nan
+    if not math.isfinite(steps) or abs(steps - round(steps)) > 1e-9:
+        raise lc.PlanError("step_s", f"is {step_s:g}; a minute must be a whole number of steps")
+    return round(steps)
 
 
 @dataclass
 class _Watched:
-    """An alarm, the second of its interval at which it is evaluated, and, for those that target
-    tracking makes, its policy."""
+    """An alarm, the second of its interval from which on it is evaluated, and, for those that
+    target tracking makes, its policy."""
 
     watch: AlarmWatch
-    phase_s: float
+    phase_s: int
     tracking: TargetTracking | None = None
 
 
@@ -82,11 +96,13 @@ class _Simulator:
         scaling: Scaling,
         service: ServiceModel,
         trace: Trace,
-        step_s: float,
+        steps_a_minute: int,
         seed: int,
         start: datetime | None,
     ) -> None:
-        self._scaling, self._service, self._trace, self._step_s = scaling, service, trace, step_s
+        self._scaling, self._service, self._trace = scaling, service, trace
+        self._steps_a_minute = steps_a_minute
+        self._step_s = MINUTE_S / steps_a_minute
         timings = Timings(
             boot_s=service.pending_s,
             deregistration_delay_s=service.deregistration_delay_s,
@@ -94,11 +110,11 @@ class _Simulator:
         )
         self._group = GroupState(scaling.group, timings)
         self._first_number = self._group.desired  # those up to here are there from the beginning
-        self._watched = _watched(scaling, step_s, seed)
+        self._watched = _watched(scaling, self._step_s, seed)
         self._policies = {policy.name: policy for policy in scaling.policy}
         self._store = SampleStore()
         self._reports = MinuteReports(self._store, service, _alarms(self._watched))
-        self._traffic = Traffic(service, step_s)
+        self._traffic = Traffic(service, self._step_s)
         self._schedule = due_times(scaling.schedule, start=start, duration_s=trace.duration_s)
         self._values: dict[str, float | None] = {}
         self._transitions: list[Transition] = []
@@ -108,14 +124,14 @@ class _Simulator:
         serving: tuple[Instance, ...] = ()
         arrived = 0.0
         for index in range(steps):
-            now_s = index * self._step_s
+            now_s = self._time_s(index)
             self._reports.publish_until(now_s)
             before = serving
             self._run_schedules(now_s)
             self._replace_unhealthy(now_s)
             self._evaluate(now_s)
             serving = self._serving(now_s)
-            until = self._trace.requests_until(now_s + self._step_s)
+            until = self._trace.requests_until((index + 1) * MINUTE_S / self._steps_a_minute)
             ended = {one.number for one in before} - {one.number for one in serving}
             step = self._traffic.step(
                 # Whole requests, so that a trickle is silent between two of them.
@@ -129,7 +145,7 @@ class _Simulator:
             self._reports.add(now_s, step, len(serving))
             states = tuple(one.watch.state for one in self._watched)
             counts = (self._group.desired, len(self._group.instances(now_s)), len(serving))
-            rows.append(Row(now_s, *counts, step, states))
+            rows.append(Row(round(now_s, SHOWN_DIGITS), *counts, step, states))
         return Simulation.of(
             rows,
             self._scaling,
@@ -137,9 +153,17 @@ class _Simulator:
             self._trace,
             step_s=self._step_s,
             alarms=[one.watch.alarm.name for one in self._watched],
-            activities=self._group.activities,
+            activities=[
+                replace(one, at_s=round(one.at_s, SHOWN_DIGITS)) for one in self._group.activities
+            ],
             transitions=self._transitions,
         )
+
+    def _time_s(self, index: int) -> float:
+        """When a step begins, as a binary fraction, so that whole seconds can be added to it and
+        compared without rounding: an alarm is due, and a cooldown over, neither a step early nor
+        late. index * step_s would miss even the whole minutes."""
+        return index * MINUTE_S * TICKS_A_S // self._steps_a_minute / TICKS_A_S
 
     def _ready_s(self, one: Instance) -> float:
         """When it first answers, which is later than InService where no hook waits for it."""
@@ -179,7 +203,7 @@ class _Simulator:
         tracking = False
         for one in self._watched:
             alarm = one.watch.alarm
-            if (now_s - one.phase_s) % evaluation_interval_s(alarm):
+            if now_s % evaluation_interval_s(alarm) < one.phase_s:
                 continue
             # The time before the load is not simulated; it must not pass for missing data that
             # rings an alarm.
@@ -205,10 +229,8 @@ class _Simulator:
 
     def _note(self, evaluation: Evaluation) -> None:
         if evaluation.changed:
-            name = evaluation.alarm.name
-            self._transitions.append(
-                Transition(evaluation.at_s, name, evaluation.previous, evaluation.state)
-            )
+            at_s, name = round(evaluation.at_s, SHOWN_DIGITS), evaluation.alarm.name
+            self._transitions.append(Transition(at_s, name, evaluation.previous, evaluation.state))
 
     def _called_for(self, evaluation: Evaluation, now_s: float) -> list[tuple[Proposal, str]]:
         proposals = []
@@ -251,8 +273,10 @@ def _watched(scaling: Scaling, step_s: float, seed: int) -> list[_Watched]:
     tracking are evaluated together, since its policies decide together."""
     phases = random.Random(seed)
 
-    def phase_s(alarm: Alarm) -> float:
-        return phases.randrange(round(evaluation_interval_s(alarm) / step_s) or 1) * step_s
+    def phase_s(alarm: Alarm) -> int:
+        """The same one whatever the step is, unless no step would be left in the interval."""
+        interval_s = evaluation_interval_s(alarm)
+        return min(phases.randrange(interval_s), max(0, math.floor(interval_s - step_s)))
 
     watched = [_Watched(AlarmWatch(alarm), phase_s(alarm)) for alarm in scaling.alarm]
     tracking = [policy for policy in scaling.policy if isinstance(policy, TargetTracking)]
