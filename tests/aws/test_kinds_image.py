@@ -10,6 +10,7 @@ import pytest
 from instances_world import PROFILE, STACK, prepared, template, template_data
 from services_world import World
 
+from loadcore_aws.stack import converge
 from loadcore_aws.stack.kinds import image as image_kind
 from loadcore_aws.stack.resource import Resource
 from loadcore_aws.stack.spec import (
@@ -172,16 +173,19 @@ def test_a_name_of_the_users_own_is_shown_and_keeps_nothing_from_being_found(
     world.settle(baked(world, replace(BAKED, service=Service(threads=2))))
     assert world.one("image.baked").id != first.id
     assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
-    world.tags["Name"] = "store"
-    assert world.changes(baked(world, replace(BAKED, service=Service(threads=2))))[
-        "image.baked"
-    ] == ("update", {"tags"})
-    world.settle(baked(world, replace(BAKED, service=Service(threads=2))))
-    assert names(world) == {"store"}
     assert world.destroy().left == ()
     assert count(aws) == {}
 
 
+@pytest.fixture
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look is three calls, and there is one a second."""
+    monkeypatch.setattr(converge, "VISIBLE_WITHIN_S", 6.0)
+    monkeypatch.setattr(converge, "VISIBLE_AFTER_UNKNOWN_S", 3.0)
+    monkeypatch.setattr(converge, "SHOWS_WITHIN_S", 20.0)
+
+
+@pytest.mark.usefixtures("soon")
 def test_a_template_instance_that_comes_and_goes_is_told(world: World, aws: Front) -> None:
     """As one does whose disk EC2 cannot encrypt; another try with the same token is answered with
     the one that is gone."""
@@ -195,5 +199,17 @@ def test_a_template_instance_that_comes_and_goes_is_told(world: World, aws: Fron
     assert address == "image.baked"
     assert "asked for" in str(error)
     assert "AWS does not show it; look for it in the console, and repeat the command" in str(error)
-    assert world.account.time.now() - begin < 600
+    assert 20 <= world.account.time.now() - begin < 60
     assert 1 < sum(call.action == "RunInstances" for call in aws.calls) < 10
+
+
+@pytest.mark.usefixtures("soon")
+def test_a_template_instance_that_is_never_answered_for_is_told(world: World, aws: Front) -> None:
+    aws.inject("error", "ec2", "RunInstances", times=100, code="InternalError", status=500)
+    begin = world.account.time.now()
+    ((_, error),) = world.apply(baked(world)).failed
+    assert "image.baked: it was asked for" in str(error)
+    assert 20 <= world.account.time.now() - begin < 60
+    aws.clear_faults()
+    play_machine(world)
+    world.settle(baked(world))
