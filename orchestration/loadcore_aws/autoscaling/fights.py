@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from loadcore_aws.autoscaling.alarms import breaches
+from loadcore_aws.autoscaling.calls import Call, Tracking
 from loadcore_aws.autoscaling.reports import shorthand_of
-from loadcore_aws.autoscaling.steady import state_at, value_of
+from loadcore_aws.autoscaling.spec import TargetTracking
+from loadcore_aws.autoscaling.steady import value_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from loadcore_aws.autoscaling.service_model import ServiceModel
-    from loadcore_aws.autoscaling.spec import Scaling
-    from loadcore_aws.autoscaling.steady import Call
+    from loadcore_aws.autoscaling.calls import Setup
 
 USES = [share / 100 for share in range(95, 0, -5)]
 """Shares of capacity at which a steady load is looked at, a loaded service first."""
@@ -22,35 +22,51 @@ USES = [share / 100 for share in range(95, 0, -5)]
 COUNTS_MAX = 50
 
 
+Caller: TypeAlias = Call | Tracking
+
+
 @dataclass(frozen=True)
 class Fight:
-    """`scale_in` is the index of the alarm to change."""
+    """`alarm` is the index of the one to change."""
 
     code: Literal["fighting-thresholds", "flapping"]
-    scale_in: int
+    alarm: int
     sentence: str
 
 
-def find(
-    scaling: Scaling, outs: Sequence[Call], ins: Sequence[Call], service: ServiceModel | None
-) -> Iterator[Fight]:
-    """At most one for each pair of alarms: where both call at once, else where one answers the
-    other's call with the opposite."""
-    if scaling.group.min == scaling.group.max:
+def find(setup: Setup) -> Iterator[Fight]:
+    """At most one for each pair of alarms, and of an alarm and target tracking: where both call at
+    once, else where one answers the other's call with the opposite. Target tracking policies do
+    not fight each other: while one scales out none scales in."""
+    if setup.low == setup.high:
         return
-    for out in outs:
-        for one in ins:
-            if out.alarm is one.alarm and out.state == one.state:
-                continue  # a step policy may do both, but at different values
-            sentence = _same_metric(out, one)
-            if sentence is None and service is not None:
-                sentence = _at_once(scaling, out, one, service)
-            if sentence is not None:
-                yield Fight("fighting-thresholds", one.index, sentence)
-                continue
-            sentence = _in_turn(scaling, out, one, service) if service is not None else None
-            if sentence is not None:
-                yield Fight("flapping", one.index, sentence)
+    for out, one in _pairs(setup):
+        sentence = _same_metric(setup, out, one) or _at_once(setup, out, one)
+        code: Literal["fighting-thresholds", "flapping"] = "fighting-thresholds"
+        if sentence is None:
+            sentence, code = _in_turn(setup, out, one), "flapping"
+        if sentence is not None:
+            yield Fight(code, _alarm_of(out, one).index, sentence)
+
+
+def _pairs(setup: Setup) -> Iterator[tuple[Caller, Caller]]:
+    for out in setup.outs:
+        for one in setup.ins:
+            # A step policy may do both, but at different values.
+            if out.alarm is not one.alarm or out.state != one.state:
+                yield out, one
+    tracking = Tracking(tuple(setup.tracking))
+    if setup.tracking:
+        yield from ((tracking, one) for one in setup.ins)
+    if setup.voters:
+        yield from ((out, tracking) for out in setup.outs)
+
+
+def _alarm_of(out: Caller, one: Caller) -> Call:
+    """Of a pair the alarm whose threshold is to change: that of scale-in, if there is one."""
+    alarm = one if isinstance(one, Call) else out
+    assert isinstance(alarm, Call), "target tracking is no pair with itself"
+    return alarm
 
 
 def _counts(low: int, high: int) -> range:
@@ -59,63 +75,85 @@ def _counts(low: int, high: int) -> range:
     return range(low, high + 1, max(1, (high - low) // COUNTS_MAX))
 
 
-def _same_metric(out: Call, one: Call) -> str | None:
-    """Of one metric the thresholds alone can tell: they hold for a value at or beside one."""
+def _same_metric(setup: Setup, out: Caller, one: Caller) -> str | None:
+    """Of one metric the thresholds alone can tell."""
+    for a in [out] if isinstance(out, Call) else out.highs:
+        for b in [one] if isinstance(one, Call) else one.lows:
+            both = _both_near(setup, a, b)
+            if both is None:
+                continue
+            changed, other, does = (b, a, "more") if isinstance(one, Call) else (a, b, "fewer")
+            return (
+                f"is {changed.alarm.threshold:g}, where {_who(other)} calls for {does} instances "
+                f"at {other.alarm.comparison} {other.alarm.threshold:g} of the same metric: near "
+                f"{both:.6g} both call; set them apart"
+            )
+    return None
+
+
+def _both_near(setup: Setup, out: Call, one: Call) -> float | None:
+    """A value at which both call: if there is any, there is one at or beside a threshold."""
     a, b = out.alarm, one.alarm
     if out.state != "ALARM" or one.state != "ALARM":
         return None
     if (a.metric, a.statistic, a.period_s) != (b.metric, b.statistic, b.period_s):
         return None
     beside = max(abs(a.threshold), abs(b.threshold), 1.0) * 1e-6
-    shifts = (-beside, 0, beside)
-    values = [one + shift for one in (a.threshold, b.threshold) for shift in shifts]
-    both = [value for value in values if value >= 0 and breaches(a, value) and breaches(b, value)]
-    if not both:
-        return None
-    return (
-        f"is {b.threshold:g}, where alarm {a.name} calls for more instances at {a.comparison} "
-        f"{a.threshold:g} of the same metric: near {both[0]:.6g} both call; set them apart"
-    )
-
-
-def _at_once(scaling: Scaling, out: Call, one: Call, service: ServiceModel) -> str | None:
-    group = scaling.group
-    for count in _counts(group.min, group.max):
-        for use in USES:
-            rate_rps = use * count * service.capacity
-            value = value_of(one.alarm, service, rate_rps, count)
-            if _calls(out, service, rate_rps, count) and state_at(value, one.alarm) == one.state:
-                return (
-                    f"is {one.alarm.threshold:g}, and at {rate_rps:.3g} requests/s on {count} "
-                    f"instances {_said(one, value)}: alarm {one.alarm.name} takes away what "
-                    f"{out.alarm.name} adds; {_remedy(one, value)}"
-                )
-    return None
-
-
-def _in_turn(scaling: Scaling, out: Call, one: Call, service: ServiceModel) -> str | None:
-    """More instances under the same load lead to the state that takes them away again."""
-    group = scaling.group
-    for count in _counts(group.min, group.max - 1):
-        for use in USES:
-            rate_rps = use * count * service.capacity
-            if not _calls(out, service, rate_rps, count):
+    few = max(setup.low, 1)
+    for threshold in (a.threshold, b.threshold):
+        for value in (threshold - beside, threshold, threshold + beside):
+            if value < 0 or not (breaches(a, value) and breaches(b, value)):
                 continue
-            asked = out.capacity(count, value_of(out.alarm, service, rate_rps, count))
-            more = min(asked, group.max)
-            value = value_of(one.alarm, service, rate_rps, max(more, 1))
-            fewer = one.capacity(more, value)
-            if more > count and state_at(value, one.alarm) == one.state and fewer <= count:
+            if out.capacity(few, value) > few and one.capacity(setup.high, value) < setup.high:
+                return value
+    return None
+
+
+def _at_once(setup: Setup, out: Caller, one: Caller) -> str | None:
+    service = setup.service
+    if service is None:
+        return None
+    for count in _counts(setup.low, setup.high):
+        for use in USES:
+            rate_rps = use * count * service.capacity
+            if out.asked(service, rate_rps, count) <= count:
+                continue
+            if one.asked(service, rate_rps, count) < count:
+                alarm = _alarm_of(out, one)
+                value = value_of(alarm.alarm, service, rate_rps, count)
                 return (
-                    f"is {one.alarm.threshold:g}, and {rate_rps:.3g} requests/s make {more} "
-                    f"instances of {count}, on which {_said(one, value)}, and those {count} again; "
-                    f"{_remedy(one, value)}"
+                    f"is {alarm.alarm.threshold:g}, and at {rate_rps:.3g} requests/s on {count} "
+                    f"instances {_said(alarm, value)}: {_who(one)} takes away what {_who(out)} "
+                    f"adds; {_remedy(alarm, value)}"
                 )
     return None
 
 
-def _calls(one: Call, service: ServiceModel, rate_rps: float, count: int) -> bool:
-    return state_at(value_of(one.alarm, service, rate_rps, count), one.alarm) == one.state
+def _in_turn(setup: Setup, out: Caller, one: Caller) -> str | None:
+    """More instances under the same load lead to the state that takes them away again."""
+    service = setup.service
+    if service is None:
+        return None
+    for count in _counts(setup.low, setup.high - 1):
+        for use in USES:
+            rate_rps = use * count * service.capacity
+            more = min(out.asked(service, rate_rps, count), setup.high)
+            if more > count and one.asked(service, rate_rps, more) <= count:
+                alarm = _alarm_of(out, one)
+                on = more if alarm is one else count
+                value = value_of(alarm.alarm, service, rate_rps, on)
+                return (
+                    f"is {alarm.alarm.threshold:g}, and {rate_rps:.3g} requests/s make {more} "
+                    f"instances of {count}, and those {count} again: on {on} "
+                    f"{_said(alarm, value)}; {_remedy(alarm, value)}"
+                )
+    return None
+
+
+def _who(one: Caller) -> str:
+    if isinstance(one, Call) and not isinstance(one.policy, TargetTracking):
+        return f"alarm {one.alarm.name}"
+    return "target tracking"
 
 
 def _said(one: Call, value: float | None) -> str:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from loadcore_aws.autoscaling.alarms import State, actions_of, breaches, treatment
+from loadcore_aws.autoscaling.alarms import State, breaches, samples_needed, treatment
 from loadcore_aws.autoscaling.metrics import NAMED
-from loadcore_aws.autoscaling.policies import adjusted, simple_capacity, step_capacity
-from loadcore_aws.autoscaling.reports import SIMULATED, shorthand_of
-from loadcore_aws.autoscaling.spec import Alarm, Scaling, Simple, StepPolicy, percentile_of
+from loadcore_aws.autoscaling.reports import MINUTE_S, SIMULATED, shorthand_of
+from loadcore_aws.autoscaling.spec import percentile_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from loadcore_aws.autoscaling.service_model import ServiceModel
+    from loadcore_aws.autoscaling.spec import Alarm, Metric
 
-STATES: tuple[State, ...] = ("OK", "ALARM", "INSUFFICIENT_DATA")
 Idle: TypeAlias = Literal["unknown"] | State | None
 
 _IN_SILENCE: dict[str, State | None] = {
@@ -25,45 +21,6 @@ _IN_SILENCE: dict[str, State | None] = {
     "breaching": "ALARM",
     "notBreaching": "OK",
 }
-
-
-@dataclass(frozen=True)
-class Call:
-    """That an alarm in `state` runs a policy. `index` is the alarm's in the file."""
-
-    index: int
-    alarm: Alarm
-    state: State
-    policy: Simple | StepPolicy
-
-    def capacity(self, count: int, value: float | None) -> int:
-        """What it makes of `count` settled instances while the metric is at `value`."""
-        if isinstance(self.policy, Simple):
-            return simple_capacity(self.policy, count)
-        difference = 0.0 if value is None else value - self.alarm.threshold
-        return step_capacity(self.policy, difference, warm=count, leaving=0, desired=count)
-
-    def may(self, direction: Literal["out", "in"], count: int) -> bool:
-        """Whether it can add to, or take from, `count` instances at any value."""
-        policy = self.policy
-        if isinstance(policy, Simple):
-            results = [simple_capacity(policy, count)]
-        else:
-            results = [
-                adjusted(count, policy.by, step.adjust, policy.min_magnitude)
-                for step in policy.steps
-            ]
-        return any(one > count if direction == "out" else one < count for one in results)
-
-
-def calls(scaling: Scaling) -> Iterator[Call]:
-    policies = {one.name: one for one in scaling.policy}
-    for index, alarm in enumerate(scaling.alarm):
-        for state in STATES:
-            for action in actions_of(alarm, state):
-                policy = policies.get(action)
-                if isinstance(policy, (Simple, StepPolicy)):
-                    yield Call(index, alarm, state, policy)
 
 
 def value_of(alarm: Alarm, service: ServiceModel, rate_rps: float, count: int) -> float | None:
@@ -99,15 +56,42 @@ def state_at(value: float | None, alarm: Alarm) -> State | None:
 
 def idle_state(alarm: Alarm, service: ServiceModel | None) -> Idle:
     """Where the alarm settles after traffic has stopped. None: it stays where it was."""
+    silent = is_silent(alarm.metric)
+    value = idle_value(alarm, service)
+    if value is None and not silent:
+        return "unknown"
+    if keeps_for_samples(alarm):
+        return None
+    return _IN_SILENCE[treatment(alarm)] if silent else state_at(value, alarm)
+
+
+def idle_value(alarm: Alarm, service: ServiceModel | None) -> float | None:
+    """What the alarm's metric says after traffic has stopped; None where it says nothing, or
+    nothing that is known here. Without a service model an idle one takes no CPU."""
     metric = shorthand_of(alarm.metric)
-    named = NAMED.get(metric or "")
-    if named is not None and named.idle == "silent":
-        return _IN_SILENCE[treatment(alarm)]
-    if metric == "requests_per_target":
-        return state_at(0.0, alarm)
     if metric == "cpu":
-        return state_at(service.cpu_idle_percent if service else 0.0, alarm)
-    return "unknown"
+        return service.cpu_idle_percent if service else 0.0
+    return 0.0 if metric == "requests_per_target" else None
+
+
+def keeps_for_samples(alarm: Alarm) -> bool:
+    """Whether without traffic the alarm stays in its state because too few samples are left for its
+    percentile: none of a metric that is silent, one a minute of others."""
+    if alarm.low_samples != "ignore":
+        return False
+    window_s = alarm.evaluation_periods * alarm.period_s
+    samples = 0 if is_silent(alarm.metric) else window_s / MINUTE_S
+    return samples < samples_needed(alarm.statistic)
+
+
+def is_silent(metric: str | Metric) -> bool:
+    """Whether nothing is reported of it while no request comes."""
+    named = NAMED.get(shorthand_of(metric) or "")
+    return named is not None and named.idle == "silent"
+
+
+def name_of(metric: str | Metric) -> str:
+    return metric if isinstance(metric, str) else metric.name
 
 
 def is_simulated(alarm: Alarm) -> bool:
