@@ -32,6 +32,7 @@ from loadcore_aws.autoscaling import (
     simulate,
 )
 from loadcore_aws.autoscaling.alarms import AlarmWatch, Evaluation, Source, evaluation_interval_s
+from loadcore_aws.autoscaling.spec import MissingData
 
 EXAMPLES = Path(__file__).parents[2] / "orchestration" / "examples" / "policies"
 SERVICE = ServiceModel(capacity_rps=100, base_ms=10)
@@ -215,6 +216,36 @@ class TestTime:
     def test_the_time_before_the_load_is_no_missing_data(self) -> None:
         grown = replace(ONE_EACH, group=Group(min=1, max=5, desired=3))
         assert simulate(grown, SERVICE, constant(120, 900)).activities == ()
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_nor_does_it_fill_the_gap_of_an_alarm_that_one_of_three_points_rings(
+        self, seed: int
+    ) -> None:
+        """CPU use is 50 % from the beginning."""
+        quiet = replace(IN, threshold=25, evaluation_periods=3, datapoints_to_alarm=1)
+        scaling = Scaling(Group(min=1, max=10, desired=4), (Simple("in", -1),), (quiet,))
+        service = ServiceModel(capacity_rps=200, base_ms=4)
+        result = simulate(scaling, service, constant(400, 900), seed=seed)
+        assert result.activities == ()
+        assert result.alarms["quiet"][179:240:60] == ["INSUFFICIENT_DATA", "OK"]
+
+    @pytest.mark.parametrize(
+        ("metric", "missing_data", "periods"),
+        [
+            ("cpu", "breaching", 3),
+            ("cpu", "notBreaching", 2),
+            ("cpu", "missing", 2),
+            (Metric("AWS/DynamoDB", "ThrottledRequests"), "breaching", 2),
+        ],
+    )
+    def test_an_alarm_waits_for_as_many_periods_as_could_ring_it(
+        self, metric: str | Metric, missing_data: MissingData, periods: int
+    ) -> None:
+        """DynamoDB's alarms ignore missing data whatever is set."""
+        alarm = replace(OUT, metric=metric, missing_data=missing_data)
+        alarm = replace(alarm, evaluation_periods=3, datapoints_to_alarm=2)
+        first = evaluated_at(alarm, 60, 0, 600)[0]
+        assert periods * 60 <= first < (periods + 1) * 60
 
     def test_of_two_policies_at_once_the_one_that_has_an_effect(self) -> None:
         """In steps of a minute all alarms are evaluated together; at max only scale-in can act."""

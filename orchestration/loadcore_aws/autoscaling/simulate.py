@@ -15,7 +15,12 @@ from typing import TYPE_CHECKING
 
 import loadcore as lc
 from loadcore_aws import _toml
-from loadcore_aws.autoscaling.alarms import AlarmWatch, Evaluation, evaluation_interval_s
+from loadcore_aws.autoscaling.alarms import (
+    AlarmWatch,
+    Evaluation,
+    evaluation_interval_s,
+    treatment,
+)
 from loadcore_aws.autoscaling.group import GroupState, Timings
 from loadcore_aws.autoscaling.metrics import SampleStore
 from loadcore_aws.autoscaling.policies import Proposal, Tracked, tracking_alarms, wins
@@ -203,11 +208,8 @@ class _Simulator:
         tracking = False
         for one in self._watched:
             alarm = one.watch.alarm
-            if now_s % evaluation_interval_s(alarm) < one.phase_s:
-                continue
-            # The time before the load is not simulated; it must not pass for missing data that
-            # rings an alarm.
-            if now_s < alarm.m * alarm.period_s:
+            into_s = now_s % evaluation_interval_s(alarm)
+            if into_s < one.phase_s or now_s - into_s < _first_window_s(alarm):
                 continue
             evaluation = one.watch.step(now_s, self._store)
             if evaluation is None:
@@ -266,6 +268,14 @@ class _Simulator:
         if winner is not None:
             alarm = next(alarm for proposal, alarm in effective if proposal is winner)
             group.apply(winner, now_s=now_s, alarm=alarm)
+
+
+def _first_window_s(alarm: Alarm) -> int:
+    """How much load must have been before an alarm looks at it. The time before the load is not
+    simulated and must not ring an alarm as missing data. It takes M breaching points to ring, and
+    missing ones are among them where they are treated so."""
+    breaching = treatment(alarm) == "breaching"
+    return (alarm.evaluation_periods if breaching else alarm.m) * alarm.period_s
 
 
 def _watched(scaling: Scaling, step_s: float, seed: int) -> list[_Watched]:
