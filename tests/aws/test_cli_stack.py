@@ -421,6 +421,37 @@ def test_what_is_no_duration(stack: Command, file: Path, text: str) -> None:
     assert "write it like 90s, 10m, 4h or 1h30m" in said.err
 
 
+@pytest.mark.parametrize("text", ["3651d", "4000000d", "99999999999999d", f"{'9' * 400}h"])
+def test_a_duration_that_no_date_could_take(stack: Command, file: Path, text: str) -> None:
+    for verb, option in (("plan", "--expires-in"), ("apply", "--expires-in"), ("logs", "--since")):
+        said = stack(verb, file, f"{option}={text}")
+        assert said.code == 2
+        assert f"'{option}': '{text}' is too long; give 3650d or less" in words(said.err)
+
+
+def test_the_longest_duration_is_one(stack: Command, file: Path) -> None:
+    said = stack("plan", file, "--expires-in", "3650d")
+    assert (said.code, said.err) == (0, "")
+
+
+def test_a_region_that_is_none(stack: Command) -> None:
+    said = stack("sweep", "--region", "bogus!!")
+    assert said.code == 2
+    assert said.err.startswith("loadcore: region: 'bogus!!' is none; give one such as")
+
+
+def test_a_configuration_that_cannot_be_read(
+    stack: Command, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("region = eu-central-1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    for verb, arguments in (("plan", [file]), ("sweep", ["--region", "eu-central-1"])):
+        said = stack(verb, *arguments)
+        assert said.code == 2
+        assert said.err.startswith(f"loadcore: {tmp_path / 'config'}: is no AWS configuration")
+        assert len(said.err.splitlines()) == 1
+
+
 # --- as a process, with and without a terminal
 
 
