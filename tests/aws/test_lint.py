@@ -14,6 +14,7 @@ from loadcore_aws.autoscaling import (
     Group,
     Metric,
     Scaling,
+    Schedule,
     ServiceModel,
     Simple,
     Step,
@@ -29,6 +30,7 @@ from loadcore_aws.autoscaling.lint import Code, Finding
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "orchestration" / "examples" / "policies"
+DAILY = "0 8 * * *"
 SERVICE = ServiceModel(capacity_rps=100, base_ms=10)
 OUT, IN = Simple("out", 1), Simple("in", -1)
 BUSY = Alarm("busy", "cpu", 70, missing_data="notBreaching", actions=("out",))
@@ -404,6 +406,17 @@ class TestWaits:
         assert codes(scaling) == ["warmup-shorter-than-boot"]
         assert codes(replace(scaling, policy=(replace(tracking, warmup_s=165),))) == []
 
+    def test_a_step_policy_that_takes_away_waits_for_no_boot(self) -> None:
+        out = StepPolicy("out", (Step(1, 0, None),), warmup_s=300)
+        back = StepPolicy("in", (Step(-1, None, 0),))
+        scaling = replace(with_group(cooldown_s=60), policy=(out, back))
+        assert codes(scaling) == []
+        [finding] = lint(replace(scaling, policy=(replace(out, warmup_s=None), back)), SERVICE)
+        assert (finding.code, finding.setting) == (
+            "warmup-shorter-than-boot",
+            "policy[1].warmup_s",
+        )
+
     @pytest.mark.parametrize("seed", range(3))
     def test_it_really_overshoots(self, seed: int) -> None:
         """150 requests/s at 40 for each instance take four."""
@@ -439,6 +452,64 @@ class TestSizes:
         assert codes(replace(SOUND, policy=(IN,), alarm=(QUIET,))) == ["one-way"]
         only_out = TargetTracking("t", 60, scale_in=False)
         assert codes(replace(SOUND, policy=(only_out,), alarm=())) == ["one-way"]
+
+
+class TestSchedules:
+    """They set limits, and capacity, as the group and its policies do."""
+
+    DAY = Schedule("day", cron=DAILY, max=10)
+    NIGHT = Schedule("night", cron="0 20 * * *", min=2, max=2, desired=2)
+    OUT_ALONE = Scaling(Group(2, 2), (OUT,), (BUSY,))
+
+    def test_limits_that_they_widen_are_not_fixed(self) -> None:
+        assert codes(replace(self.OUT_ALONE, schedule=(self.DAY, self.NIGHT))) == []
+        same = replace(self.NIGHT, name="same")
+        assert "fixed-size" in codes(replace(self.OUT_ALONE, schedule=(self.NIGHT, same)))
+
+    @pytest.mark.parametrize(
+        ("schedule", "found"),
+        [
+            (Schedule("s", cron=DAILY, max=2), []),
+            (Schedule("s", cron=DAILY, max=9), []),
+            (Schedule("s", cron=DAILY, desired=9), []),
+            (Schedule("s", cron=DAILY, max=10), ["one-way"]),
+            (Schedule("s", cron=DAILY, desired=10), ["one-way"]),
+            (Schedule("s", cron=DAILY, min=2), ["one-way"]),
+            (Schedule("s", cron=DAILY, min=8), ["one-way"]),
+        ],
+    )
+    def test_what_lowers_max_or_desired_takes_away(
+        self, schedule: Schedule, found: list[str]
+    ) -> None:
+        assert codes(replace(self.OUT_ALONE, group=Group(2, 10), schedule=(schedule,))) == found
+
+    @pytest.mark.parametrize(
+        ("schedule", "found"),
+        [
+            (Schedule("s", cron=DAILY, min=3), []),
+            (Schedule("s", cron=DAILY, desired=3), []),
+            (Schedule("s", cron=DAILY, min=2), ["one-way"]),
+            (Schedule("s", cron=DAILY, max=10), ["one-way"]),
+        ],
+    )
+    def test_what_raises_min_or_desired_adds(self, schedule: Schedule, found: list[str]) -> None:
+        only_in = replace(SOUND, policy=(IN,), alarm=(QUIET,), schedule=(schedule,))
+        assert codes(only_in) == found
+
+    def test_what_takes_away_needs_a_drain(self) -> None:
+        hasty = replace(self.OUT_ALONE, group=Group(2, 10, drain_s=0))
+        assert "scale-in-without-drain" not in codes(hasty)
+        assert codes(replace(hasty, schedule=(self.NIGHT,))) == ["scale-in-without-drain"]
+
+    def test_what_fights_in_the_limits_of_a_day_is_found(self) -> None:
+        flapping = replace(with_alarms(BUSY, replace(QUIET, threshold=50)), group=Group(2, 2))
+        assert codes(replace(flapping, schedule=(self.DAY,))) == ["flapping"]
+
+    def test_the_smallest_group_must_reach_the_threshold(self) -> None:
+        busy = replace(BUSY, metric="requests", statistic="Sum", threshold=12_001)
+        scaling = replace(with_alarms(busy, REQUESTS), group=Group(3, 10))
+        assert codes(scaling) == []
+        assert codes(replace(scaling, schedule=(self.NIGHT,))) == ["target-above-capacity"]
 
 
 class TestCapacity:

@@ -136,13 +136,16 @@ def _standing(
 
 
 class Setup:
-    """What the rules look at. `low` and `high` are the limits of the group's size; `outs` and `ins`
-    the alarms that can add instances and take them away; `tracking` has each policy's index."""
+    """What the rules look at. `low` and `high` are the widest limits that the group or a scheduled
+    action sets; `outs` and `ins` the alarms that can add instances and take them away; `tracking`
+    has each policy's index."""
 
     def __init__(self, scaling: Scaling, service: ServiceModel | None, trace: Trace | None) -> None:
         self.scaling, self.service, self.trace = scaling, service, trace
         self.group = scaling.group
-        self.low, self.high = self.group.min, self.group.max
+        schedule = scaling.schedule
+        self.low = min([self.group.min, *(one.min for one in schedule if one.min is not None)])
+        self.high = max([self.group.max, *(one.max for one in schedule if one.max is not None)])
         every = list(_calls(scaling))
         self.outs = [one for one in every if one.may("out", self.low)]
         self.ins = [one for one in every if one.may("in", self.high)]
@@ -154,8 +157,19 @@ class Setup:
         ]
         self.voters = [(index, one) for index, one in self.tracking if one.scale_in]
         """those of target tracking that must agree before it scales in"""
+        # By policies; the next two by scheduled actions.
         self.scales_in = bool(self.ins or self.voters)
         self.scales_out = bool(self.outs or self.tracking)
+        self.lowered = any(
+            limit is not None and limit < self.high
+            for one in schedule
+            for limit in (one.max, one.desired)
+        )
+        self.raised = any(
+            limit is not None and limit > self.low
+            for one in schedule
+            for limit in (one.min, one.desired)
+        )
 
     def index_of(self, policy: Policy) -> int:
         """Where it is in the file."""

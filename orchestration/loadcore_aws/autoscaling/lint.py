@@ -80,12 +80,14 @@ def _waits(setup: Setup) -> Iterator[Finding]:
     if service is None:
         return
     boot_s, unready_s = service.boot_s, service.boot_s - service.pending_s
-    simple_out = {one.policy.name for one in setup.outs if isinstance(one.policy, Simple)}
+    adding = {one.policy.name for one in setup.outs} | {one.name for _, one in setup.tracking}
     for index, policy in enumerate(setup.scaling.policy):
         where = ("policy", index)
+        if policy.name not in adding:
+            continue  # taking away waits for no boot
         if isinstance(policy, Simple):
             wait_s = cooldown_s(policy, group)
-            if policy.name in simple_out and wait_s < boot_s:
+            if wait_s < boot_s:
                 yield found(
                     "cooldown-shorter-than-boot", "warning", (*where, "cooldown_s"),
                     f"comes to {wait_s} s and an instance answers {boot_s:g} s after its launch: "
@@ -108,7 +110,7 @@ def _waits(setup: Setup) -> Iterator[Finding]:
 
 
 def _drain(setup: Setup) -> Iterator[Finding]:
-    if not setup.scales_in:
+    if not (setup.scales_in or setup.lowered):
         return
     if setup.service is not None and not setup.service.deregistration_delay_s:
         yield found(
@@ -125,19 +127,19 @@ def _drain(setup: Setup) -> Iterator[Finding]:
 
 def _sizes(setup: Setup) -> Iterator[Finding]:
     group = setup.group
-    if group.min == group.max and setup.scaling.policy:
+    if setup.low == setup.high and setup.scaling.policy:
         yield found(
             "fixed-size", "warning", ("group", "max"),
             f"is min, {group.min}: no policy can change anything; raise it, or leave policies out",
         )  # fmt: skip
     if setup.in_vain:
         return  # the policy may be there and its steps be wrong
-    if setup.scales_out and not setup.scales_in:
+    if setup.scales_out and not (setup.scales_in or setup.lowered):
         yield found(
             "one-way", "warning", ("policy",),
             "holds none that takes instances away: the group stays as large as ever; add one",
         )  # fmt: skip
-    if setup.scales_in and not setup.scales_out:
+    if setup.scales_in and not (setup.scales_out or setup.raised):
         yield found(
             "one-way", "warning", ("policy",),
             "holds none that adds instances: the group only shrinks; add one",
@@ -145,7 +147,7 @@ def _sizes(setup: Setup) -> Iterator[Finding]:
 
 
 def _beyond_capacity(setup: Setup) -> Iterator[Finding]:
-    service, group = setup.service, setup.group
+    service = setup.service
     if service is None:
         return
     for index, policy in setup.tracking:
@@ -157,8 +159,8 @@ def _beyond_capacity(setup: Setup) -> Iterator[Finding]:
                 f"is {policy.target:g}, and a full instance comes to {highest:g}: it never scales "
                 f"out; choose about {0.7 * highest:.3g}",
             )  # fmt: skip
-    count = max(group.min, 1)
-    if not setup.outs or setup.tracking or count >= group.max:
+    count = max(setup.low, 1)
+    if not setup.outs or setup.tracking or count >= setup.high:
         return
     full_rps = count * service.capacity
     values = [steady.value_of(one.alarm, service, full_rps, count) for one in setup.outs]
