@@ -406,6 +406,20 @@ class TestTraffic:
         late = simulate(Scaling(), service, Trace(((0, 0), (11, 0), (11, 1), (20, 1))))
         assert late.columns["served"][:13] == [0] * 12 + [1]
 
+    def test_a_curve_counts_to_its_end(self) -> None:
+        service = ServiceModel(curve=((99, 2, 4), (100, 1000, 2000)))
+        full = simulate(Scaling(), service, constant(100, 60))
+        assert full.columns["response_mean_s"] == pytest.approx([1] * 60)
+        assert full.response_p99_worst_s == pytest.approx(2)
+        assert service.quantile_s(100, 0.99) == pytest.approx(2)
+        assert service.times(99) == pytest.approx((0.002, 0.002, 0.004))
+
+    def test_what_is_beyond_the_capacity_is_left_to_the_queue(self) -> None:
+        lower = ServiceModel(curve=((50, 2, 4), (100, 1000, 2000)), capacity_rps=50)
+        assert lower.times(80) == lower.times(50) == pytest.approx((0.002, 0.002, 0.004))
+        assert SERVICE.times(200) == SERVICE.times(98)
+        assert SERVICE.times(98).mean_s > SERVICE.times(97).mean_s
+
     def test_a_trickle_is_whole_requests(self) -> None:
         result = simulate(Scaling(), SERVICE, constant(0.1, 100))
         assert sorted(set(result.columns["requests"])) == [0, 1]

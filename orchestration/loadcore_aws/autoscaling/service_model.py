@@ -128,7 +128,7 @@ class ServiceModel:
         waits exponentially with the rate capacity - rate. Mean wait C / (capacity - rate).
         With one: straight lines between its rows, level outside.
         """
-        return _times(self, min(rate_rps, STEADY_SHARE * self.capacity))
+        return _times(self, self._steady_rps(rate_rps))
 
     def quantile_s(self, rate_rps: float, share: float) -> float:
         """The response time that a `share` of the requests, above 0 and below 1, does not exceed.
@@ -136,7 +136,7 @@ class ServiceModel:
         From the same wait as times(); along a curve the log-normal distribution through its p50 and
         p99.
         """
-        rate_rps = min(rate_rps, STEADY_SHARE * self.capacity)
+        rate_rps = self._steady_rps(rate_rps)
         if not self.curve:
             return self.base_ms / 1000 + _wait_s(self, rate_rps, share)
         times = _times(self, rate_rps)
@@ -145,6 +145,11 @@ class ServiceModel:
         normal = NormalDist()
         spread = math.log(times.p99_s / times.p50_s) / normal.inv_cdf(0.99)
         return times.p50_s * math.exp(spread * normal.inv_cdf(share))
+
+    def _steady_rps(self, rate_rps: float) -> float:
+        """The rate to take the time of: a curve's was measured up to the capacity."""
+        share = 1.0 if self.curve else STEADY_SHARE
+        return min(rate_rps, share * self.capacity)
 
     def cpu_percent(self, use: float) -> float:
         """At `use`, rate over capacity; level above 1."""
