@@ -120,7 +120,7 @@ def test_ctrl_c_ends_a_reading_that_is_under_way(world: ScaledGroup, tmp_path: P
     begun = tmp_path / "begun"
     command = f'["sh", "-c", "touch {begun}; sleep 50"]'
     text = TEXT.replace('kind = "queue"\nqueue = "jobs"', f'kind = "command"\ncommand = {command}')
-    slow.write_text(text)
+    slow.write_text(text.replace("every_s = 1", "every_s = 60"))
     with started("autoscale", "control", str(slow)) as process:
         for _ in range(2000):
             if begun.exists():

@@ -174,7 +174,10 @@ HEAD = 'group = "workers"\n[figure]\nkind = "queue"\nqueue = "jobs"\n'
          "does not go with quantile"),
         ('group = "g"\nevery_s = 5\n[figure]\nkind = "metrics"\nurl = "http://h/"\nmetric = "m"\n'
          "rate = true\n[scale_out]\nabove = 9\n[scale_in]\nbelow = 1\n",
-         "line 3: figure.window_s is longer than every_s, 5"),
+         "line 3: figure.window_s is 10, longer than every_s, 5"),
+        ('group = "g"\n[figure]\nkind = "command"\ncommand = ["x"]\ntimeout_s = 3600\n'
+         "[scale_out]\nabove = 9\n[scale_in]\nbelow = 1\n",
+         "line 5: figure.timeout_s is 3600, longer than every_s, 60"),
         ('group = "g"\n[figure]\nkind = "cloudwatch"\nperiod_s = 61\n[figure.metrics.A]\n'
          'namespace = "n"\nname = "m"\nstatistic = "p101"\n[figure.metrics.b]\nnamespace = "n"\n'
          'name = "m"\n[scale_out]\nabove = 9\n[scale_in]\nbelow = 1\n[limits]\nmin = 3\nmax = 2\n',

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_front.front import Front
@@ -17,7 +17,8 @@ import loadcore as lc
 from loadcore_aws.autoscaling.control import lease as leases
 from loadcore_aws.autoscaling.control import memory
 from loadcore_aws.autoscaling.control.config import Control, Lease, Queue, ScaleIn, ScaleOut
-from loadcore_aws.autoscaling.control.decide import State
+from loadcore_aws.autoscaling.control.controller import Controller
+from loadcore_aws.autoscaling.control.decide import Group, State
 from loadcore_aws.autoscaling.control.lease import TableLease, TagLease, lease_of, owner_text
 from loadcore_aws.autoscaling.control.lock import FileLock
 from loadcore_aws.autoscaling.control.memory import FileMemory, TagMemory
@@ -145,8 +146,8 @@ def test_a_released_tag_and_one_that_was_edited_hold_nobody_off(aws: Front) -> N
         assert tag_lease(world, "one", lambda _: None).take(1000) == ""
 
 
-def test_a_table_gives_the_lease_to_one(aws: Front) -> None:
-    world = ScaledGroup(aws.url)
+def lease_table(world: ScaledGroup) -> Any:
+    """A client; the table is `leases` by `name`."""
     tables = world.client("dynamodb")
     tables.create_table(
         TableName="leases",
@@ -154,6 +155,12 @@ def test_a_table_gives_the_lease_to_one(aws: Front) -> None:
         AttributeDefinitions=[{"AttributeName": "name", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
+    return tables
+
+
+def test_a_table_gives_the_lease_to_one(aws: Front) -> None:
+    world = ScaledGroup(aws.url)
+    tables = lease_table(world)
 
     def lease(owner: str) -> TableLease:
         return TableLease(tables, "leases", "name", GROUP, owner, 100)
@@ -170,6 +177,87 @@ def test_a_table_gives_the_lease_to_one(aws: Front) -> None:
     assert one.take(1200) == ""
     with pytest.raises(ClientError, match="ResourceNotFound"):
         TableLease(tables, "nowhere", "name", GROUP, "one", 100).take(0)
+
+
+class Reader:
+    """In place of a figure: it takes its time to be read, in which others may be at work."""
+
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        self._meanwhile = meanwhile
+
+    def value(self, group: Group) -> float:
+        self._meanwhile()
+        return 99.0
+
+
+class Machines:
+    """Controllers on machines of their own, at one group and one clock."""
+
+    def __init__(self, aws: Front, kind: str) -> None:
+        self.world = ScaledGroup(aws.url)
+        self.now_s = 1_800_000_000.0
+        self._tables = lease_table(self.world) if kind == "table" else None
+        self.control = Control(Queue("queue", "jobs"), ScaleOut(9), ScaleIn(1), group=GROUP)
+
+    def wait(self, seconds: float) -> None:
+        self.now_s += seconds
+
+    def controller(self, owner: str, reader: Reader, state: Path) -> Controller:
+        group = ScalingGroup(self.world.client("autoscaling"), name=GROUP)
+        lease = (
+            TagLease(group, owner, 180, self.wait)
+            if self._tables is None
+            else TableLease(self._tables, "leases", "name", GROUP, owner, 180)
+        )
+        memory = FileMemory(state / owner)
+        return Controller(self.control, group, reader, memory, lease, now_s=lambda: self.now_s)
+
+
+@pytest.mark.parametrize("kind", ["table", "tag"])
+@pytest.mark.parametrize("then_release", [False, True])
+def test_who_loses_the_lease_while_reading_changes_nothing(
+    aws: Front, tmp_path: Path, kind: str, then_release: bool
+) -> None:
+    machines = Machines(aws, kind)
+    reports = []
+
+    def meanwhile() -> None:
+        machines.wait(181)
+        other = machines.controller("other", Reader(), tmp_path)
+        reports.append(other.round())
+        if then_release:
+            other.release()
+        machines.wait(1)
+
+    slow = machines.controller("slow", Reader(meanwhile), tmp_path)
+    reports.append(slow.round())
+    assert [report.action for report in reports] == ["out", "standby"]
+    assert machines.world.desired == 3
+    assert reports[1].reason.endswith(" took over while the figure was read")
+    assert reports[1].figure == 99
+    assert not (tmp_path / "slow").exists()  # its counts are not of a round that was its own
+    slow.release()  # what is another's stays
+    again = machines.controller("again", Reader(), tmp_path).round()
+    assert again.action == ("out" if then_release else "standby")
+
+
+@pytest.mark.parametrize("kind", ["table", "tag"])
+def test_a_lease_that_expired_unnoticed_is_renewed_before_the_change(
+    aws: Front, tmp_path: Path, kind: str
+) -> None:
+    machines = Machines(aws, kind)
+    slow = machines.controller("slow", Reader(lambda: machines.wait(200)), tmp_path)
+    assert (slow.round().action, machines.world.desired) == ("out", 3)
+    machines.wait(170)  # 370 s after it was first taken
+    assert machines.controller("other", Reader(), tmp_path).round().action == "standby"
+
+
+def test_of_two_that_renew_and_take_the_tag_at_once_one_gives_way(aws: Front) -> None:
+    """An expired lease is anybody's: its renewal is read back, too."""
+    world = ScaledGroup(aws.url)
+    world.tag(leases.TAG, "one 1100")
+    expired = tag_lease(world, "one", lambda _: world.tag(leases.TAG, "two 1300"))
+    assert expired.renew(1200) == "two"
 
 
 def test_owners_fit_into_a_tag() -> None:

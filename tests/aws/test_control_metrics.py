@@ -103,13 +103,31 @@ def test_every_instance_in_service_is_asked_at_its_address(aws: Front) -> None:
 
 def test_a_counter_that_began_anew_counts_from_zero() -> None:
     pages = iter(["n 90\n", "n 6\n"])
-    ticks = iter([0.0, 2.0])
-    figure = Metrics("metrics", "http://h/", "n", rate=True)
+    slept_s: list[float] = []
+    figure = Metrics("metrics", "http://h/", "n", rate=True, window_s=2.0)
     source = MetricsSource(
-        figure, no_clients, fetch=lambda *_: next(pages), sleep=lambda _: None,
-        now_s=lambda: next(ticks),
+        figure, no_clients, fetch=lambda *_: next(pages), sleep=slept_s.append,
+        now_s=lambda: sum(slept_s),
     )  # fmt: skip
     assert source.value(GROUP) == 3
+
+
+def test_all_pages_together_have_the_time_of_timeout_s(aws: Front) -> None:
+    group = ScaledGroup(aws.url, desired=3)
+    ids = tuple(each["InstanceId"] for each in group.described()["Instances"])
+    given_s: list[float] = []
+
+    def fetch(url: str, timeout_s: float) -> str:
+        given_s.append(timeout_s)
+        return "open 1\n"
+
+    figure = Metrics("metrics", "http://{address}:9090/metrics", "open", timeout_s=5)
+    source = MetricsSource(
+        figure, group.client, fetch=fetch, now_s=lambda: 3.0 * len(given_s)
+    )  # fmt: skip
+    with pytest.raises(NoFigure, match="the pages before it took all of timeout_s, 5"):
+        source.value(replace(GROUP, instance_ids=ids))
+    assert given_s == [5, 2]
 
 
 @contextmanager

@@ -55,6 +55,7 @@ class Metrics:
 
     With `quantile`, `metric` is a histogram, and the figure that quantile of what it took in during
     `window_s`; with `rate`, a counter, and the figure its increase a second over `window_s`.
+    `timeout_s` is for one look at all pages together.
     """
 
     kind: Literal["metrics"]
@@ -260,13 +261,11 @@ class Control:
 
     def combined_faults(self) -> Iterator[Fault]:
         yield from self._hysteresis_faults()
-        taken_s = {
-            "window_s": getattr(self.figure, "window_s", 0.0),
-            "duration_s": getattr(self.figure, "duration_s", 0.0),
-        }
-        for key, seconds in taken_s.items():
+        for key in ("window_s", "duration_s", "timeout_s"):
+            seconds = getattr(self.figure, key, 0.0)
             if seconds > self.every_s:
-                yield Fault(("figure", key), f"is longer than every_s, {self.every_s:g}")
+                said = f"is {seconds:g}, longer than every_s, {self.every_s:g}"
+                yield Fault(("figure", key), said)
 
     def _hysteresis_faults(self) -> Iterator[Fault]:
         """What follows a change must not call for the opposite one. A figure per instance falls by

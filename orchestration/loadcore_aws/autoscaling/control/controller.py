@@ -1,4 +1,5 @@
-"""One round of the controller: look, read, decide, remember, act; and what there is to tell."""
+"""One round of the controller: look, read, decide, remember, act; and what there is to tell. The
+lease is taken before the reading and renewed after it."""
 
 from __future__ import annotations
 
@@ -92,6 +93,9 @@ class Controller:
         control = self._control
         read = reading(self._source, group, per_instance=control.figure.per_instance)
         group = self._group.look()  # reading may have taken a while
+        if self._lease is not None and (holder := self._lease.renew(self._now_s())):
+            lost = f"{holder} took over while the figure was read"
+            return self._report(group, "standby", lost, figure=read.value, detail=read.detail)
         state, damage = self._memory.load()
         decision = decide(control, state, read, group, self._now_s())
         # Remembered first: after a crash in between there is a cooldown too much, not a change.

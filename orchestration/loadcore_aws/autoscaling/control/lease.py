@@ -1,7 +1,8 @@
 """One controller at a time, across machines: whoever holds the lease may scale, until it expires.
 
-Both kinds rely on clocks that agree to well within the lease's time, and neither can call back a
-request that is under way when the lease expires. Beyond that:
+A round renews it between reading the figure, which may take longer than the lease lasts, and
+changing anything. Both kinds rely on clocks that agree to well within the lease's time, and neither
+can call back a request that is under way when the lease expires. Beyond that:
 
 - TableLease is one conditional write to DynamoDB: of two that try at once, exactly one gets it.
 - TagLease needs no table, but a tag can be written by two at once. Each reads it back after a
@@ -31,6 +32,10 @@ OWNER_MAX = 128
 class Lease(Protocol):
     def take(self, now_s: float) -> str:
         """Takes or renews it; who holds it instead, or nothing. After ScalingGroup.look()."""
+
+    def renew(self, now_s: float) -> str:
+        """As take(), but only what is still one's own, expired or not: then nobody else has held it
+        since. Before whatever the lease is for, after ScalingGroup.look()."""
 
     def release(self) -> None:
         """Others need not wait for its expiry. Nothing where it is not held."""
@@ -67,6 +72,13 @@ class TagLease:
                 return winner or "another"
         return ""
 
+    def renew(self, now_s: float) -> str:
+        holder, _ = self._read()
+        if holder != self._owner:
+            self._written = False
+            return holder or "another"
+        return self.take(now_s)
+
     def release(self) -> None:
         """An expiry of 0 rather than no tag: it takes one permission less."""
         if not self._written:
@@ -98,6 +110,25 @@ class TableLease:
         self._asked = False
 
     def take(self, now_s: float) -> str:
+        return self._put(
+            now_s,
+            ConditionExpression="attribute_not_exists(#key) OR lease_owner = :owner OR "
+            "lease_expires <= :now",
+            ExpressionAttributeNames={"#key": self._key_name},
+            ExpressionAttributeValues={
+                ":owner": {"S": self._owner},
+                ":now": {"N": f"{now_s:.3f}"},
+            },
+        )
+
+    def renew(self, now_s: float) -> str:
+        return self._put(
+            now_s,
+            ConditionExpression="lease_owner = :owner",
+            ExpressionAttributeValues={":owner": {"S": self._owner}},
+        )
+
+    def _put(self, now_s: float, **condition: Any) -> str:
         self._asked = True  # before it is: an interrupted call may have got it
         try:
             self._client.put_item(
@@ -107,14 +138,8 @@ class TableLease:
                     "lease_owner": {"S": self._owner},
                     "lease_expires": {"N": f"{now_s + self._ttl_s:.3f}"},
                 },
-                ConditionExpression="attribute_not_exists(#key) OR lease_owner = :owner OR "
-                "lease_expires <= :now",
-                ExpressionAttributeNames={"#key": self._key_name},
-                ExpressionAttributeValues={
-                    ":owner": {"S": self._owner},
-                    ":now": {"N": f"{now_s:.3f}"},
-                },
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **condition,
             )
         except ClientError as error:
             if error.response["Error"].get("Code") != "ConditionalCheckFailedException":

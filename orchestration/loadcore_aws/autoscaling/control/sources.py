@@ -203,9 +203,14 @@ class MetricsSource:
     def _series(self, urls: list[str], name: str) -> Series:
         found: Series = {}
         wanted = self._figure.labels.items()
+        timeout_s = self._figure.timeout_s
+        deadline_s = self._now_s() + timeout_s
         for url in urls:
+            left_s = deadline_s - self._now_s()
+            if left_s <= 0:
+                raise NoFigure(f"{url}: the pages before it took all of timeout_s, {timeout_s:g}")
             try:
-                samples = prometheus.parse(self._fetch(url, self._figure.timeout_s))
+                samples = prometheus.parse(self._fetch(url, left_s))
             except ValueError as error:
                 raise NoFigure(f"{url}: {error}") from None
             for sample in samples:
