@@ -33,6 +33,7 @@ from loadcore_aws.autoscaling import (
 )
 from loadcore_aws.autoscaling.alarms import AlarmWatch, Evaluation, Source, evaluation_interval_s
 from loadcore_aws.autoscaling.spec import MissingData
+from loadcore_aws.autoscaling.traffic import Traffic
 
 EXAMPLES = Path(__file__).parents[2] / "orchestration" / "examples" / "policies"
 SERVICE = ServiceModel(capacity_rps=100, base_ms=10)
@@ -403,8 +404,46 @@ class TestTraffic:
         result = simulate(Scaling(), service, constant(0.5, 600))
         assert result.lost == 0
         assert sum(result.columns["served"][:300]) >= 148
+        # Nothing is saved up before they come: one at once, then one every two seconds.
         late = simulate(Scaling(), service, Trace(((0, 0), (11, 0), (11, 1), (20, 1))))
-        assert late.columns["served"][:13] == [0] * 12 + [1]
+        assert late.columns["served"][:16] == [0] * 11 + [1, 0, 1, 0, 1]
+
+    @pytest.mark.parametrize(
+        ("capacity_rps", "base_ms", "step_s"), [(0.9, 100, 1), (0.5, 2000, 1), (5, 100, 0.1)]
+    )
+    def test_a_lone_request_does_not_wait(
+        self, capacity_rps: float, base_ms: float, step_s: float
+    ) -> None:
+        """M/M/1 at 2 % of use, however little capacity a step has."""
+        service = ServiceModel(capacity_rps=capacity_rps, base_ms=base_ms, workers=1)
+        trace = constant(0.02 * capacity_rps, 990 / capacity_rps)
+        result = simulate(Scaling(), service, trace, step_s=step_s)
+        assert result.served == 19
+        expected_s = base_ms / 1000 + 0.02 / (0.98 * capacity_rps)
+        assert result.response_mean_s == pytest.approx(expected_s)
+
+    @settings(deadline=None)
+    @given(
+        st.lists(st.tuples(st.integers(0, 40), st.integers(0, 3)), min_size=1, max_size=60),
+        st.floats(0.02, 30),
+        st.sampled_from([0.1, 1.0, 60.0]),
+    )
+    def test_no_request_is_made_or_lost_and_no_more_served_than_the_capacity(
+        self, arrivals: list[tuple[int, int]], capacity_rps: float, step_s: float
+    ) -> None:
+        """`arrivals` are requests and instances in each step. Over any time that somebody is there
+        a whole request may be in its last step."""
+        traffic = Traffic(ServiceModel(capacity_rps=capacity_rps, base_ms=10), step_s)
+        waiting = 0
+        ahead = 0.0  # how far the service may be ahead of its capacity at most, from any step on
+        for requests, count in arrivals:
+            step = traffic.step(requests, requests / step_s, [1.0] * count)
+            assert waiting + requests == step.served + step.lost + step.waiting
+            if count and requests and not waiting and not ahead:
+                assert step.served
+            waiting = step.waiting
+            ahead = max(0.0, ahead + step.served - count * capacity_rps * step_s) if count else 0.0
+            assert ahead < 1 + 1e-4
 
     def test_a_curve_counts_to_its_end(self) -> None:
         service = ServiceModel(curve=((99, 2, 4), (100, 1000, 2000)))

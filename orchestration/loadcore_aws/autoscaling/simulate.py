@@ -28,7 +28,7 @@ from loadcore_aws.autoscaling.reports import MINUTE_S, MinuteReports
 from loadcore_aws.autoscaling.result import Row, Simulation, Transition
 from loadcore_aws.autoscaling.schedules import due_times
 from loadcore_aws.autoscaling.spec import Alarm, Scaling, Simple, StepPolicy, TargetTracking
-from loadcore_aws.autoscaling.traffic import Traffic
+from loadcore_aws.autoscaling.traffic import ROUNDED, Traffic
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from loadcore_aws.autoscaling.trace import Trace
 
 STEPS_MAX = 1_000_000
-ROUNDED = 1e-6  # of a request, so that 2.9999999 are 3
 TICKS_A_S = 2**24
 SHOWN_DIGITS = 6  # of seconds
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from loadcore_aws.autoscaling.service_model import ServiceModel
 
 
+ROUNDED = 1e-6  # of a request, so that 2.9999999 and 3.0000001 are 3
+
+
 class Step(NamedTuple):
     """`requests` came, `served` and `lost` left, `waiting` are still there at its end; `unrouted`
     are those of the lost that met no instance. `use` is rate over capacity, inf without instances.
@@ -34,17 +37,21 @@ class Traffic:
     """One queue before all instances, which share the load by what each can do, as a balancer with
     least outstanding requests has it in a steady state.
 
-    Each step serves what waited and then what came, as far as the capacity goes. The queue holds
-    what is served within the time-out; the rest is lost, as are all requests while no instance is
-    there. What an instance has under way when it ends without being drained (Little's law: rate
-    times response time) is lost, too.
+    Each step serves what waited and then what came, as far as the capacity goes. A request that
+    capacity was left for in part is begun at once, and what is still to do of it is owed by the
+    steps that follow: who meets an idle service never waits, and in any time at most one request
+    more is served than the capacity allows.
+
+    The queue holds what is served within the time-out; the rest is lost, as are all requests while
+    no instance is there. What an instance has under way when it ends without being drained
+    (Little's law: rate times response time) is lost, too.
     """
 
     def __init__(self, service: ServiceModel, step_s: float) -> None:
         self._service = service
         self._step_s = step_s
         self._waiting = 0
-        self._unused = 0.0  # the fraction of a request that capacity was left for
+        self._owed = 0.0  # what is still to do of the request begun last, as a share of it
 
     def step(
         self,
@@ -62,11 +69,11 @@ class Traffic:
         if not strength:
             return self._nobody_there(requests)
         capacity_rps = strength * self._service.capacity
-        could = capacity_rps * self._step_s + self._unused
+        could = capacity_rps * self._step_s - self._owed
         waited = self._waiting
-        served = min(waited + requests, int(could))
+        served = min(waited + requests, max(0, math.ceil(could - ROUNDED)))
         waiting = waited + requests - served
-        self._unused = could % 1.0 if waiting else 0.0
+        self._owed = max(0.0, served - could)
         lost = max(0, waiting - int(capacity_rps * self._service.timeout_s))
         waiting -= lost
         wait_s = (waited + waiting) / 2 / capacity_rps
@@ -99,7 +106,7 @@ class Traffic:
 
     def _nobody_there(self, requests: int) -> Step:
         lost = self._waiting + requests
-        self._waiting, self._unused = 0, 0.0
+        self._waiting, self._owed = 0, 0.0
         return Step(
             requests=requests,
             served=0,
