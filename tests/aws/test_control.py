@@ -195,6 +195,32 @@ def test_what_is_wrong_in_a_file_is_said_with_its_line(text: str, said: str) -> 
     assert isinstance(raised.value, lc.PlanError)
 
 
+@pytest.mark.parametrize(
+    ("figure", "said"),
+    [
+        ('kind = ["queue"]', "line 3: figure.kind is ['queue']; take one of queue, metrics"),
+        ('kind = "command"\ncommand = ["a\\u0000b"]', "line 4: figure.command has a null char"),
+        ('kind = "cloudwatch"\nperiod_s = 9000000000000000000\nmetrics = {}',
+         "line 4: figure.period_s is 9000000000000000000; it is 10, 20, 30 or a multiple of 60 up"),
+    ],
+    ids=("kind", "command", "period_s"),
+)  # fmt: skip
+def test_figures_that_no_program_could_read(figure: str, said: str) -> None:
+    text = f'group = "g"\n[figure]\n{figure}\n[scale_out]\nabove = 9\n[scale_in]\nbelow = 1\n'
+    with pytest.raises(SpecError) as raised:
+        config.parse(text)
+    assert str(raised.value).startswith(f"CONTROL.toml: {said}")
+
+
+def test_a_window_is_looked_at_only_where_there_is_one() -> None:
+    text = ('group = "g"\nevery_s = 5\n[figure]\nkind = "metrics"\nurl = "http://h/"\n'
+            'metric = "m"\n{}\n[scale_out]\nabove = 9\n[scale_in]\nbelow = 1\n')  # fmt: skip
+    assert config.parse(text.format("")).every_s == 5
+    for windowed in ("rate = true", "quantile = 0.5"):
+        with pytest.raises(SpecError, match="window_s is 10, longer than every_s, 5"):
+            config.parse(text.format(windowed))
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_the_examples_are_sound(path: Path) -> None:
     assert config.read(path).figure.kind in ("queue", "metrics", "run", "command", "cloudwatch")

@@ -60,10 +60,11 @@ def test_states_are_kept_in_files_and_in_tags(aws: Front, tmp_path: Path) -> Non
         memory.dump(STATE).replace('"out"', '"up"'),
         memory.dump(STATE).replace("1800000000.125", "NaN"),
         memory.dump(STATE).replace("1800000000.125", '"soon"'),
+        memory.dump(STATE).replace("1800000000.125", "9" * 400),
         memory.dump(STATE).replace('"above":2', '"above":true'),
         memory.dump(STATE).replace('"out"', "[]"),
     ],
-    ids=range(12),
+    ids=range(13),
 )  # fmt: skip
 def test_a_damaged_state_is_begun_anew_and_said(text: str, tmp_path: Path) -> None:
     path = tmp_path / "state.json"

@@ -9,7 +9,7 @@ import urllib.request
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_front.front import Front
@@ -101,6 +101,23 @@ def test_every_instance_in_service_is_asked_at_its_address(aws: Front) -> None:
         source.value(GROUP)
 
 
+class LeavingMachines:
+    """As AWS has it, and moto has not: an instance that is gone has no address."""
+
+    def describe_instances(self, InstanceIds: list[str]) -> dict[str, Any]:  # noqa: N803
+        first, *gone = InstanceIds
+        instances = [{"InstanceId": first, "PrivateIpAddress": "10.0.0.1"}]
+        return {"Reservations": [{"Instances": instances + [{"InstanceId": i} for i in gone]}]}
+
+
+def test_a_sum_without_one_of_the_instances_is_no_figure() -> None:
+    figure = Metrics("metrics", "http://{address}/", "open")
+    source = MetricsSource(figure, lambda _: LeavingMachines(), fetch=lambda *_: "open 1\n")
+    assert source.value(replace(GROUP, instance_ids=("i-1",))) == 1
+    with pytest.raises(NoFigure, match="1 of 2 in service have no address now"):
+        source.value(replace(GROUP, instance_ids=("i-1", "i-2")))
+
+
 def test_a_counter_that_began_anew_counts_from_zero() -> None:
     pages = iter(["n 90\n", "n 6\n"])
     slept_s: list[float] = []
@@ -168,6 +185,24 @@ def test_a_page_that_is_none_gives_no_figure(status: int, body: bytes, cut: int,
         read = reading(source_of(figure, no_clients), GROUP, per_instance=False)
         assert read.value is None
         assert said in read.detail
+
+
+@pytest.mark.parametrize("bound", ['le="abc"', 'le="NaN"', 'le=""', 'of="1"'])
+def test_a_histogram_with_a_bound_that_is_none_gives_no_figure(bound: str) -> None:
+    figure = Metrics("metrics", "http://h/", "h", quantile=0.5)
+    page = f'h_bucket{{{bound}}} 1\nh_bucket{{le="+Inf"}} 2\n'
+    source = MetricsSource(figure, no_clients, fetch=lambda *_: page, sleep=lambda _: None)
+    read = reading(source, GROUP, per_instance=False)
+    assert read.value is None
+    assert "http://h/: a bucket of the histogram has le=" in read.detail
+
+
+@pytest.mark.parametrize(
+    "url", ["http://a..b/", f"http://{'a' * 70}/", "http://127.0.0.1:1/\u0142"]
+)
+def test_a_url_that_cannot_be_asked_gives_no_figure(url: str) -> None:
+    with pytest.raises(NoFigure, match="http"):
+        fetch_text(url, 1.0)
 
 
 def test_a_page_that_does_not_come_gives_no_figure() -> None:

@@ -31,6 +31,7 @@ STATISTIC = re.compile(r"Average|Sum|Minimum|Maximum|SampleCount|p\d{1,2}(\.\d{1
 QUERY_ID = re.compile(r"[a-z][A-Za-z0-9_]{0,254}")
 GROUP_NAME_MAX = 255
 EVERY_S_MAX = 86_400.0
+PERIOD_S_MAX = 86_400
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,11 @@ class Metrics:
     window_s: float = 10.0
     timeout_s: float = 5.0
     per_instance: bool = False
+
+    @property
+    def windowed(self) -> bool:
+        """Whether the pages are read twice, `window_s` apart."""
+        return self.rate or self.quantile is not None
 
     def faults(self) -> Iterator[Fault]:
         yield from url_faults(self.url)
@@ -123,6 +129,8 @@ class Command:
     def faults(self) -> Iterator[Fault]:
         if not self.command or not self.command[0]:
             yield Fault(("command",), 'is empty; give a list such as ["./backlog", "--count"]')
+        if any("\0" in each for each in self.command):
+            yield Fault(("command",), "has a null character, which no program can be given")
         yield from positive_faults(self, "timeout_s")
 
 
@@ -164,8 +172,10 @@ class CloudWatch:
                                                "first, then letters, digits and _")  # fmt: skip
             for fault in query.faults():
                 yield fault.under("metrics", name)
-        if self.period_s not in (10, 20, 30) and (self.period_s < 60 or self.period_s % 60):
-            yield Fault(("period_s",), f"is {self.period_s}; it is 10, 20, 30 or a multiple of 60")
+        minutes = range(60, PERIOD_S_MAX + 1, 60)
+        if self.period_s not in (10, 20, 30) and self.period_s not in minutes:
+            yield Fault(("period_s",), f"is {self.period_s}; it is 10, 20, 30 or a multiple of 60 "
+                                       f"up to {PERIOD_S_MAX}")  # fmt: skip
         if not 1 <= self.periods <= 1440:
             yield Fault(("periods",), "must be from 1 to 1440")
         if not self.expression and len(self.metrics) != 1:
@@ -261,9 +271,10 @@ class Control:
 
     def combined_faults(self) -> Iterator[Fault]:
         yield from self._hysteresis_faults()
+        gauge = isinstance(self.figure, Metrics) and not self.figure.windowed
         for key in ("window_s", "duration_s", "timeout_s"):
             seconds = getattr(self.figure, key, 0.0)
-            if seconds > self.every_s:
+            if seconds > self.every_s and not (gauge and key == "window_s"):
                 said = f"is {seconds:g}, longer than every_s, {self.every_s:g}"
                 yield Fault(("figure", key), said)
 

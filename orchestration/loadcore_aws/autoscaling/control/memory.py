@@ -72,7 +72,7 @@ def _loaded(text: str | None, where: str) -> tuple[State, str]:
         return State(), ""
     try:
         return parse(text), ""
-    except (ValueError, RecursionError):
+    except (ValueError, OverflowError, RecursionError):
         return State(), f"{where} was unreadable: counts and cooldown begin anew"
 
 

@@ -102,6 +102,6 @@ def _check(control: Control) -> None:
         raise lc.PlanError("figure.kind", f"is {figure.kind}, which a Lambda function cannot read; "
                            "take queue, cloudwatch or metrics, or run the controller on a "
                            "machine")  # fmt: skip
-    if isinstance(figure, Metrics) and figure.window_s > WINDOW_S_MAX:
+    if isinstance(figure, Metrics) and figure.windowed and figure.window_s > WINDOW_S_MAX:
         raise lc.PlanError("figure.window_s", f"is {figure.window_s:g}; in a Lambda function "
                            f"it is {WINDOW_S_MAX:g} at most")  # fmt: skip

@@ -174,7 +174,7 @@ class MetricsSource:
 
     def value(self, group: Group) -> float:
         figure, urls = self._figure, self._urls(group)
-        if figure.quantile is None and not figure.rate:
+        if not figure.windowed:
             return sum(self._series(urls, figure.metric).values())
         name = figure.metric if figure.rate else f"{figure.metric}_bucket"
         begin_s = self._now_s()
@@ -198,6 +198,9 @@ class MetricsSource:
             for instance in reservation["Instances"]
             if instance.get("PrivateIpAddress")
         )
+        if len(addresses) < len(group.instance_ids):
+            gone = len(group.instance_ids) - len(addresses)
+            raise NoFigure(f"{gone} of {len(group.instance_ids)} in service have no address now")
         return [self._figure.url.replace(ADDRESS, address) for address in addresses]
 
     def _series(self, urls: list[str], name: str) -> Series:
@@ -226,13 +229,24 @@ def _quantile(
     quantile: float, series: Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 ) -> float:
     buckets: dict[float, float] = {}
-    for (_, labels), count in series.items():
-        bound = float(dict(labels).get("le", "nan"))
+    for (url, labels), count in series.items():
+        bound = _bound(url, dict(labels).get("le", ""))
         buckets[bound] = buckets.get(bound, 0.0) + count
     value = prometheus.histogram_quantile(quantile, buckets)
     if math.isnan(value):
         raise NoFigure("the histogram took nothing in during window_s")
     return value
+
+
+def _bound(url: str, text: str) -> float:
+    """The upper one of a bucket, that is its label le."""
+    try:
+        bound = float(text)
+    except ValueError:
+        bound = math.nan
+    if math.isnan(bound):
+        raise NoFigure(f"{url}: a bucket of the histogram has le={text[:80]!r}, no number")
+    return bound
 
 
 def fetch_text(url: str, timeout_s: float) -> str:
@@ -254,6 +268,7 @@ def fetch_text(url: str, timeout_s: float) -> str:
         raise NoFigure(f"{url}: answers {error.code}") from None
     except urllib.error.URLError as error:
         raise NoFigure(f"{url}: {error.reason}") from None
-    except (OSError, http.client.HTTPException) as error:
+    # ValueError: a host or a path that cannot be written as one, here or in a redirection.
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise NoFigure(f"{url}: {error or type(error).__name__}") from None
     return page.decode(errors="replace")
