@@ -189,18 +189,32 @@ def test_a_change_shows_its_reason(stack: Command, file: Path) -> None:
     assert "2 to remove" in said
 
 
-def test_what_stands_does_not_move_to_another_network(stack: Command, file: Path) -> None:
-    own = f'{SMALL}\n[network]\nkind = "own"\ncidr = "10.1.0.0/16"\n'
-    file.write_text(own)
+OWN = f'{SMALL}\n[network]\nkind = "own"\ncidr = "10.1.0.0/16"\n'
+CONTAINERS = SMALL[: SMALL.index("[package]")] + '[containers]\nimage_tag = "1"\n'
+
+
+@pytest.mark.parametrize(
+    ("stands", "wanted", "field"),
+    [
+        (OWN, OWN.replace("10.1", "10.2"), "network"),
+        (OWN, SMALL, "network"),
+        (SMALL, f"{SMALL}\n[service]\nport = 9090\n", "service.port"),
+        (SMALL, f"{SMALL}\n[balancer]\ninternal = true\n", "balancer.internal"),
+        (SMALL, CONTAINERS, "containers"),
+    ],
+)
+def test_what_would_leave_clients_without_an_answer_is_refused(
+    stack: Command, file: Path, stands: str, wanted: str, field: str
+) -> None:
+    file.write_text(stands)
     assert stack("apply", file, "--yes").code == 0
-    for moved in (SMALL, own.replace("10.1", "10.2")):
-        file.write_text(moved)
-        for verb in ("plan", "apply"):
-            said = stack(verb, file)
-            assert (said.code, said.out) == (2, "")
-            assert "network: cannot be changed for another while" in words(said.err)
+    file.write_text(wanted)
+    for verb in ("plan", "apply"):
+        said = stack(verb, file)
+        assert (said.code, said.out) == (2, "")
+        assert f"{field}: cannot be changed while the stack stands" in words(said.err)
     assert stack("destroy", file, "--yes").code == 0
-    assert stack("apply", file, "--yes").code == 0
+    assert stack("plan", file).code == 0
 
 
 def test_status_of_nothing(stack: Command, file: Path) -> None:

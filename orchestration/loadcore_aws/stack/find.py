@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.kinds import BY_NAME, KINDS
+from loadcore_aws.stack.names import EXPIRES, parse_time
 from loadcore_aws.stack.resource import Found, Kind, Settings, differences
 from loadcore_aws.stack.retry import asked
 
@@ -65,3 +67,9 @@ def wrong_with(
         had = {key: found.tags.get(key) for key in missing}
         wrong["tags"] = (had, {key: tags[key] for key in missing})
     return wrong
+
+
+def latest_expiry(found: Iterable[Found]) -> datetime | None:
+    """The end that a stack has, of which these are; None where it has none."""
+    times = [parse_time(each.tags[EXPIRES]) for each in found if EXPIRES in each.tags]
+    return max((time for time in times if time is not None), default=None)

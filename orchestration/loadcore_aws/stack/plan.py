@@ -11,7 +11,7 @@ import loadcore as lc
 from loadcore_aws.stack import design, find, plan_text, prices
 from loadcore_aws.stack.design.gather import gather
 from loadcore_aws.stack.kinds import database
-from loadcore_aws.stack.names import EXPIRES, Owner, parse_time
+from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.resource import Found, Resource, resolved
 from loadcore_aws.stack.retry import FIRST_CALL_WITHIN_S, asked
 from loadcore_aws.stack.spec import Stack, check
@@ -103,14 +103,9 @@ def make(stack: Stack, account: Account, *, expires: datetime | None = None) -> 
     wanted = in_order(design.resources(stack, gather(account, stack)))
     found = find.everything(account, owner)
     if expires is None:
-        expires = latest_expiry(found)
+        expires = find.latest_expiry(found)
     plan = Plan(stack, owner, expires, ())
     return Plan(stack, owner, expires, tuple(_changes(plan, wanted, found)))
-
-
-def latest_expiry(found: list[Found]) -> datetime | None:
-    times = [parse_time(each.tags[EXPIRES]) for each in found if EXPIRES in each.tags]
-    return max((time for time in times if time is not None), default=None)
 
 
 def in_order(resources: list[Resource]) -> list[Resource]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack import find
-from loadcore_aws.stack.names import EXPIRES, format_time, parse_time
+from loadcore_aws.stack.names import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -107,6 +107,7 @@ def look(account: Account, owner: Owner) -> Status:
     Raises loadcore.RunError or botocore's errors where AWS will not tell.
     """
     found = find.everything(account, owner)
+    expires = find.latest_expiry(found)
     by_kind: dict[str, list[Found]] = {}
     for each in found:
         by_kind.setdefault(each.kind, []).append(each)
@@ -119,7 +120,7 @@ def look(account: Account, owner: Owner) -> Status:
         owner.region,
         owner.account,
         url_of(found),
-        _expiry(found),
+        "" if expires is None else format_time(expires),
         _size_of_group(groups) if groups else _size_of_service(account, services),
         tuple(_instance(each) for group in groups for each in group["Instances"]),
         tuple(_targets(account, by_kind.get("target_group", ()))),
@@ -138,12 +139,6 @@ def url_of(found: Iterable[Found]) -> str:
     protocol, port = str(listener.settings["protocol"]).lower(), listener.settings["port"]
     usual = {"http": 80, "https": 443}[protocol]
     return f"{protocol}://{balancer.attribute('dns_name')}{'' if port == usual else f':{port}'}"
-
-
-def _expiry(found: Iterable[Found]) -> str:
-    ends = [parse_time(each.tags.get(EXPIRES, "")) for each in found]
-    last = max((end for end in ends if end is not None), default=None)
-    return "" if last is None else format_time(last)
 
 
 def _groups(account: Account, names: Sequence[str]) -> list[dict[str, Any]]:

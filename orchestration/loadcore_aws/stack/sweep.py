@@ -16,7 +16,6 @@ from loadcore_aws.stack import find
 from loadcore_aws.stack.kinds.identity import folder
 from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import EXPIRES, STACK, Owner, parse_time, tag_dict
-from loadcore_aws.stack.plan import latest_expiry
 from loadcore_aws.stack.retry import FIRST_CALL_WITHIN_S, asked
 from loadcore_aws.stack.spec import NAME
 
@@ -72,7 +71,7 @@ def standing(account: Account) -> list[Standing]:
 def look(account: Account, owner: Owner) -> Standing:
     """Raises loadcore.RunError where AWS will not tell what there is."""
     found = find.everything(account, owner)
-    return Standing(owner, latest_expiry(found), tuple(found))
+    return Standing(owner, find.latest_expiry(found), tuple(found))
 
 
 def _looked(account: Account, owner: Owner) -> Standing:
