@@ -175,10 +175,12 @@ class TestScaleInWhenIdle:
         assert "is 48: " in finding.sentence
         assert "all such policies must" in finding.sentence
         assert stays(scaling, idling)
-        for mended in (replace(cpu, target=60), replace(cpu, scale_in=False)):
-            two = replace(scaling, policy=(requests, mended))
-            assert codes(two, idling) == []
-            assert not stays(two, idling)
+        mended = replace(scaling, policy=(requests, replace(cpu, target=60)))
+        assert codes(mended, idling) == []
+        assert not stays(mended, idling)
+        unasked = replace(scaling, policy=(requests, replace(cpu, scale_in=False)))
+        assert "stuck-when-idle" not in codes(unasked, idling)
+        assert not stays(unasked, idling)
         assert codes(scaling) == []
 
     def test_a_target_that_one_less_would_pass(self) -> None:
@@ -186,7 +188,7 @@ class TestScaleInWhenIdle:
         idling = replace(SERVICE, cpu_idle_percent=44)
         scaling = Scaling(Group(2, 8), (TargetTracking("c", 50),))
         [finding] = lint(scaling, idling)
-        assert finding.sentence.endswith("choose one above 50.29, or set scale_in = false")
+        assert finding.sentence.endswith("choose one above 50.29")
         assert stays(scaling, idling)
         assert codes(replace(scaling, policy=(TargetTracking("c", 50.3),)), idling) == []
 
@@ -370,9 +372,21 @@ class TestFights:
         other = TargetTracking("o", 1, "requests_per_target")
         assert codes(replace(low, policy=(*low.policy, other))) == []
 
-    def test_target_tracking_does_not_fight_itself(self) -> None:
+    def test_target_tracking_policies_that_agree_do_not_fight(self) -> None:
         two = (TargetTracking("c", 30), TargetTracking("r", 5000, "requests_per_target"))
         assert codes(Scaling(Group(1, 10), two)) == []
+
+    def test_one_that_may_not_scale_in_is_not_asked(self) -> None:
+        """442 requests/s are 50 each for nine instances, and 65 % CPU for seven."""
+        strict = TargetTracking("r", 3000, "requests_per_target", scale_in=False)
+        scaling = Scaling(Group(1, 10, desired=9), (TargetTracking("c", 65), strict))
+        [finding] = lint(scaling, SERVICE)
+        assert (finding.code, finding.setting) == ("flapping", "policy[2].scale_in")
+        assert simulate(scaling, SERVICE, constant(442, 7200), step_s=5).reversals > 5
+        mended = replace(scaling, policy=(scaling.policy[0], replace(strict, scale_in=True)))
+        assert codes(mended) == []
+        loose = replace(strict, target=5900)
+        assert codes(replace(scaling, policy=(scaling.policy[0], loose))) == []
 
     def test_steps_that_do_nothing_at_once_do_not_fight(self) -> None:
         """Both ring from 30 to 40 %, and the steps of scale-in begin at 20."""

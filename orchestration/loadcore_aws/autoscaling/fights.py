@@ -27,17 +27,16 @@ Caller: TypeAlias = Call | Tracking
 
 @dataclass(frozen=True)
 class Fight:
-    """`alarm` is the index of the one to change."""
+    """`where` is the way to the setting to change."""
 
     code: Literal["fighting-thresholds", "flapping"]
-    alarm: int
+    where: tuple[str | int, ...]
     sentence: str
 
 
 def find(setup: Setup) -> Iterator[Fight]:
     """At most one for each pair of alarms, and of an alarm and target tracking: where both call at
-    once, else where one answers the other's call with the opposite. Target tracking policies do
-    not fight each other: while one scales out none scales in."""
+    once, else where one answers the other's call with the opposite."""
     if setup.low == setup.high:
         return
     for out, one in _pairs(setup):
@@ -46,7 +45,8 @@ def find(setup: Setup) -> Iterator[Fight]:
         if sentence is None:
             sentence, code = _in_turn(setup, out, one), "flapping"
         if sentence is not None:
-            yield Fight(code, _alarm_of(out, one).index, sentence)
+            yield Fight(code, ("alarm", _alarm_of(out, one).index, "threshold"), sentence)
+    yield from _tracking_in_turn(setup)
 
 
 def _pairs(setup: Setup) -> Iterator[tuple[Caller, Caller]]:
@@ -130,6 +130,51 @@ def _at_once(setup: Setup, out: Caller, one: Caller) -> str | None:
 
 
 def _in_turn(setup: Setup, out: Caller, one: Caller) -> str | None:
+    turn = _turn(setup, out, one)
+    if setup.service is None or turn is None:
+        return None
+    alarm = _alarm_of(out, one)
+    on = turn.more if alarm is one else turn.count
+    value = value_of(alarm.alarm, setup.service, turn.rate_rps, on)
+    return (
+        f"is {alarm.alarm.threshold:g}, and {turn}: on {on} {_said(alarm, value)}; "
+        f"{_remedy(alarm, value)}"
+    )
+
+
+def _tracking_in_turn(setup: Setup) -> Iterator[Fight]:
+    """While one of its policies scales out none scales in; but those that may not scale in are not
+    asked about what they have added."""
+    tracking, voters = Tracking(tuple(setup.tracking)), [index for index, _ in setup.voters]
+    turn = _turn(setup, tracking, tracking)
+    if setup.service is None or turn is None:
+        return
+    for high in tracking.highs:
+        adds = high.asked(setup.service, turn.rate_rps, turn.count) > turn.count
+        if adds and high.index not in voters:
+            yield Fight(
+                "flapping", ("policy", high.index, "scale_in"),
+                f"is false, and {turn}: the other target tracking policies take away what this one "
+                "adds, without asking it; set true, or choose a target that they reach earlier",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """`rate_rps` make `more` instances of `count`, and as few again of these."""
+
+    rate_rps: float
+    count: int
+    more: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.rate_rps:.3g} requests/s make {self.more} instances of {self.count}, and those "
+            f"{self.count} again"
+        )
+
+
+def _turn(setup: Setup, out: Caller, one: Caller) -> _Turn | None:
     """More instances under the same load lead to the state that takes them away again."""
     service = setup.service
     if service is None:
@@ -139,14 +184,7 @@ def _in_turn(setup: Setup, out: Caller, one: Caller) -> str | None:
             rate_rps = use * count * service.capacity
             more = min(out.asked(service, rate_rps, count), setup.high)
             if more > count and one.asked(service, rate_rps, more) <= count:
-                alarm = _alarm_of(out, one)
-                on = more if alarm is one else count
-                value = value_of(alarm.alarm, service, rate_rps, on)
-                return (
-                    f"is {alarm.alarm.threshold:g}, and {rate_rps:.3g} requests/s make {more} "
-                    f"instances of {count}, and those {count} again: on {on} "
-                    f"{_said(alarm, value)}; {_remedy(alarm, value)}"
-                )
+                return _Turn(rate_rps, count, more)
     return None
 
 

@@ -142,5 +142,5 @@ def _stuck_target(index: int, policy: TargetTracking, setup: Setup) -> Finding:
     return found(
         "stuck-when-idle", "error", ("policy", index, "target"),
         f"is {policy.target:g}, and {name} without traffic is {value:g}: the policy does not agree "
-        f"to scale in then{others}; choose one above {value / share:.4g}, or set scale_in = false",
+        f"to scale in then{others}; choose one above {value / share:.4g}",
     )  # fmt: skip

@@ -71,7 +71,7 @@ def _said(step: Step) -> str:
 
 def _fights(setup: Setup) -> Iterator[Finding]:
     for fight in fights.find(setup):
-        yield found(fight.code, "error", ("alarm", fight.alarm, "threshold"), fight.sentence)
+        yield found(fight.code, "error", fight.where, fight.sentence)
 
 
 def _waits(setup: Setup) -> Iterator[Finding]:
