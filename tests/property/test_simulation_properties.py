@@ -60,7 +60,8 @@ def setups(draw: st.DrawFn) -> Scaling:
     return Scaling(group, (*policies, *tracking), (out, back))
 
 
-TRACES = st.lists(st.tuples(st.integers(0, 400), st.floats(0, 800)), min_size=1, max_size=5).map(
+RATES = st.floats(0, 800).map(lambda rate_rps: round(rate_rps, 6))  # tinier ones are refused
+TRACES = st.lists(st.tuples(st.integers(0, 400), RATES), min_size=1, max_size=5).map(
     lambda gaps: Trace(((0, 0), *_summed(gaps), (sum(g for g, _ in gaps) + 60.0, 0)))
 )
 
