@@ -136,7 +136,7 @@ def test_the_stand_in_says_what_loadcore_says() -> None:
     [
         ('kind = "run"\nurl = "http://h/"', "figure.kind: is run, which a Lambda function cannot"),
         ('kind = "command"\ncommand = ["x"]', "figure.kind: is command, which a Lambda function"),
-        ('kind = "metrics"\nurl = "http://h/"\nmetric = "m"\nwindow_s = 31',
+        ('kind = "metrics"\nurl = "http://h/"\nmetric = "m"\nrate = true\nwindow_s = 31',
          "figure.window_s: is 31"),
         ('kind = "queue"\nqueue = ""', "line 5: figure.queue is empty"),
     ],
@@ -147,6 +147,13 @@ def test_what_a_function_cannot_do_is_said_before(figure: str, said: str) -> Non
     )
     with pytest.raises(lc.PlanError, match=said):
         lambda_package(text)
+
+
+def test_a_gauge_has_no_window_that_could_be_too_long() -> None:
+    figure = 'kind = "metrics"\nurl = "http://h/"\nmetric = "m"\nwindow_s = 31'
+    assert lambda_package(
+        f'group = "g"\n[figure]\n{figure}\n[scale_out]\nabove=9\n[scale_in]\nbelow=1'
+    )
 
 
 @pytest.mark.parametrize(
