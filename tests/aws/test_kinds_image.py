@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from instances_world import PROFILE, STACK, prepared, template, template_data
 from services_world import World
+from stack_world import SHUT_ITSELF_DOWN
 
 from loadcore_aws.stack import converge
 from loadcore_aws.stack.kinds import image as image_kind
@@ -20,6 +22,7 @@ from loadcore_aws.stack.spec import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from aws_front.front import Front
@@ -41,7 +44,9 @@ def baked(world: World, stack: Stack = BAKED) -> list[Resource]:
     return template(world, stack)
 
 
-def play_machine(world: World, says: str = "") -> list[bytes]:
+def play_machine(
+    world: World, aws: Front, says: str = "", by: str = SHUT_ITSELF_DOWN
+) -> list[bytes]:
     """Whenever somebody sleeps, a template instance stops, as its script would have it do, or says
     something on its console. The answer is the user data of each that stopped."""
     ec2, time, stopped = world.client("ec2"), world.account.time, list[bytes]()
@@ -49,14 +54,8 @@ def play_machine(world: World, says: str = "") -> list[bytes]:
     def stop(number: str) -> None:
         data = ec2.describe_instance_attribute(InstanceId=number, Attribute="userData")
         stopped.append(base64.b64decode(data["UserData"]["Value"]))
+        aws.ended_by(number, by)
         ec2.stop_instances(InstanceIds=[number])
-
-    def sleep(seconds: float) -> None:
-        time.sleep(seconds)
-        running = [{"Name": "instance-state-name", "Values": ["running"]}]
-        for reservation in ec2.describe_instances(Filters=running)["Reservations"]:
-            for instance in reservation["Instances"]:
-                stop(instance["InstanceId"])
 
     def console(parsed: dict[str, Any], **_: Any) -> None:
         parsed["Output"] = says
@@ -64,8 +63,22 @@ def play_machine(world: World, says: str = "") -> list[bytes]:
     if says:
         ec2.meta.events.register_last("after-call.ec2.GetConsoleOutput", console)
     else:
-        world.account.time = replace(time, sleep=sleep)
+        world.account.time = replace(time, sleep=meanwhile(world, stop))
     return stopped
+
+
+def meanwhile(world: World, happens: Callable[[str], None]) -> Callable[[float], None]:
+    """Sleep in which something happens to each instance that runs."""
+    ec2, time = world.client("ec2"), world.account.time
+    running = [{"Name": "instance-state-name", "Values": ["running"]}]
+
+    def sleep(seconds: float) -> None:
+        time.sleep(seconds)
+        for reservation in ec2.describe_instances(Filters=running)["Reservations"]:
+            for instance in reservation["Instances"]:
+                happens(instance["InstanceId"])
+
+    return sleep
 
 
 def count(aws: Front) -> dict[str, int]:
@@ -75,7 +88,7 @@ def count(aws: Front) -> dict[str, int]:
 
 
 def test_an_image_is_baked_of_a_template_instance_that_goes(world: World, aws: Front) -> None:
-    stopped = play_machine(world)
+    stopped = play_machine(world, aws)
     world.settle(baked(world))
     (data,) = stopped
     script = data.decode()
@@ -91,7 +104,7 @@ def test_an_image_is_baked_of_a_template_instance_that_goes(world: World, aws: F
 
 
 def test_it_is_baked_again_only_when_something_in_it_changed(world: World, aws: Front) -> None:
-    stopped = play_machine(world)
+    stopped = play_machine(world, aws)
     world.settle(baked(world))
     first = world.one("image.baked")
     bigger = replace(BAKED, instances=replace(BAKED.instances, type="t3.large"))
@@ -107,12 +120,110 @@ def test_it_is_baked_again_only_when_something_in_it_changed(world: World, aws: 
 
 
 def test_a_template_instance_that_fails_says_why_and_goes(world: World, aws: Front) -> None:
-    play_machine(world, says="[ 7.1] cloud-init: loadcore user data: FAILED: no room\r\nmore")
+    play_machine(world, aws, says="[ 7.1] cloud-init: loadcore user data: FAILED: no room\r\nmore")
     outcome = world.apply(baked(world))
     ((address, error),) = outcome.failed
     assert address == "image.baked"
     assert "could not be set up and is being terminated: no room; mend that" in str(error)
     assert count(aws) == {}
+
+
+USER = "Client.UserInitiatedShutdown: User initiated shutdown"
+
+
+@pytest.mark.parametrize("by", [USER, "Server.ScheduledStop: Stopped due to scheduled retirement"])
+def test_a_template_instance_that_others_stop_is_no_image(
+    world: World, aws: Front, by: str
+) -> None:
+    """How far its set-up got, nobody knows."""
+    time = world.account.time
+    play_machine(world, aws, by=by)
+    ((address, error),) = world.apply(baked(world)).failed
+    assert address == "image.baked"
+    assert f"did not stop by itself ({by}), so its disk may be half made" in str(error)
+    assert count(aws) == {}
+    assert not any(call.action == "CreateImage" for call in aws.calls)
+
+    world.account.time = time
+    play_machine(world, aws)
+    world.settle(baked(world))
+
+
+LAUNCH_ENDS = {
+    "Client.VolumeLimitExceeded: Volume limit exceeded": "raise the quotas of EBS storage",
+    "Client.InternalError: Client error on launch": "use the KMS key that EBS encrypts disks with",
+    "Server.InternalError: Internal error on launch": "mend that and repeat the command",
+}
+
+
+@pytest.mark.parametrize(("reason", "remedy"), LAUNCH_ENDS.items(), ids=lambda text: text[:12])
+def test_a_launch_that_fails_says_why_and_the_next_apply_begins_anew(
+    world: World, aws: Front, reason: str, remedy: str
+) -> None:
+    """EC2 takes the call, and terminates what it started within seconds."""
+    ec2, time = world.client("ec2"), world.account.time
+
+    def fail(number: str) -> None:
+        aws.ended_by(number, reason)
+        ec2.terminate_instances(InstanceIds=[number])
+
+    world.account.time = replace(time, sleep=meanwhile(world, fail))
+    ((address, error),) = world.apply(baked(world)).failed
+    assert address == "image.baked"
+    assert f"was terminated ({reason}); " in str(error)
+    assert remedy in str(error)
+    assert sum(call.action == "RunInstances" for call in aws.calls) == 1
+    assert world.found() == [], "it is listed for an hour, and stands for nothing"
+    assert world.destroy().left == ()
+
+    world.account.time = time
+    play_machine(world, aws)
+    world.settle(baked(world))
+    assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
+
+
+def test_the_migration_is_the_template_instances_alone_and_makes_another_image(
+    world: World, aws: Front
+) -> None:
+    play_machine(world, aws)
+    world.settle(baked(world))
+    clones = base64.b64decode(template_data(world)["UserData"]).decode()
+    assert "MIGRATION=''" in clones
+    other = replace(BAKED, instances=replace(BAKED.instances, migration="echo twice"))
+    assert world.changes(baked(world, other))["image.baked"] == ("replace", {"digest"})
+
+
+PLAYED = """
+die() { echo "FAILED: $*"; exit 1; }
+truncate() { :; }
+sync() { :; }
+systemctl() { echo "systemctl $*"; }
+shutdown() { echo "shutdown $*"; }
+journalctl() { echo "journalctl $* with $(ls @/var/log/journal | wc -l)"; }
+"""
+
+
+def test_nothing_that_the_template_instance_logged_is_shipped_by_its_clones(tmp_path: Path) -> None:
+    """Its services keep their state behind links, as systemd makes them for a DynamicUser."""
+    for name in ("loadcore-likes", "loadcore-ship-logs"):
+        (tmp_path / "var/lib/private" / name).mkdir(parents=True)
+        (tmp_path / "var/lib" / name).symlink_to(f"private/{name}")
+        (tmp_path / "var/lib" / name / "kept").touch()
+    (tmp_path / "var/log/journal/0123").mkdir(parents=True)
+    (tmp_path / "var/log/journal/0123/system.journal").touch()
+    script = PLAYED.replace("@", str(tmp_path)) + image_kind.STOP.replace(
+        "/var/", f"{tmp_path}/var/"
+    )
+    ran = subprocess.run(["bash", "-uc", script], capture_output=True, text=True, timeout=20)
+    assert ran.stdout.splitlines() == [
+        "systemctl stop loadcore-drain.service loadcore-ship-logs.service loadcore-likes.service",
+        "journalctl --relinquish-var with 1",
+        "shutdown -h now",
+    ]
+    assert ran.stderr == ""
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert (tmp_path / "var/log/journal").is_dir(), "without it the clones' would not persist"
+    assert (tmp_path / "var/lib/private/loadcore-ship-logs").is_dir()
 
 
 def test_a_template_instance_that_never_ends_is_told_and_kept(
@@ -122,14 +233,14 @@ def test_a_template_instance_that_never_ends_is_told_and_kept(
     monkeypatch.setattr(image_kind.Image, "ready_within_s", 60.0)
     ((_, error),) = world.apply(baked(world)).failed
     assert "image.baked is not ready: the template instance sets itself up" in str(error)
-    play_machine(world)
+    play_machine(world, aws)
     world.settle(baked(world))
     assert sum(call.action == "RunInstances" for call in aws.calls) == 1
 
 
 @pytest.mark.parametrize("action", ["RunInstances", "CreateImage", "TerminateInstances"])
 def test_baking_goes_on_where_an_answer_was_lost(world: World, aws: Front, action: str) -> None:
-    play_machine(world)
+    play_machine(world, aws)
     aws.inject("timeout_after_success", "ec2", action, nth=1)
     world.settle(baked(world))
     assert aws.hits == 1
@@ -137,7 +248,7 @@ def test_baking_goes_on_where_an_answer_was_lost(world: World, aws: Front, actio
 
 
 def test_snapshots_of_a_removal_that_was_cut_off_are_found(world: World, aws: Front) -> None:
-    play_machine(world)
+    play_machine(world, aws)
     world.settle(baked(world))
     (made,) = world.client("ec2").describe_images(Owners=["self"])["Images"]
     world.client("ec2").deregister_image(ImageId=made["ImageId"])
@@ -163,7 +274,7 @@ def test_a_name_of_the_users_own_is_shown_and_keeps_nothing_from_being_found(
     world: World, aws: Front
 ) -> None:
     """Two versions stand side by side for a while, and are two all the same."""
-    play_machine(world)
+    play_machine(world, aws)
     world.tags["Name"] = "shop"
     world.settle(baked(world))
     assert names(world) == {"shop"}
@@ -211,5 +322,5 @@ def test_a_template_instance_that_is_never_answered_for_is_told(world: World, aw
     assert "image.baked: it was asked for" in str(error)
     assert 20 <= world.account.time.now() - begin < 60
     aws.clear_faults()
-    play_machine(world)
+    play_machine(world, aws)
     world.settle(baked(world))

@@ -25,6 +25,7 @@ MANIFEST = """{"schemaVersion": 2,
  "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
  "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 7,
             "digest": "sha256:%s"}, "layers": []}""" % ("0" * 64)
+SHUT_ITSELF_DOWN = "Client.InstanceInitiatedShutdown: Instance initiated shutdown"
 MOTO_IMAGE_GB = 15  # what moto says of every image; those of Amazon Linux need 8
 
 
@@ -67,7 +68,9 @@ def template_instances_finish(front: Front, region: str) -> None:
         {"Name": "instance-state-name", "Values": ["running"]},
     ]
     for reservation in ec2.describe_instances(Filters=running)["Reservations"]:
-        ec2.stop_instances(InstanceIds=[each["InstanceId"] for each in reservation["Instances"]])
+        for each in reservation["Instances"]:
+            front.ended_by(each["InstanceId"], SHUT_ITSELF_DOWN)
+            ec2.stop_instances(InstanceIds=[each["InstanceId"]])
 
 
 def publish(wanted: stack.Stack, front: Front) -> None:

@@ -1,4 +1,4 @@
-"""EC2: client tokens, launch template versions, images.
+"""EC2: client tokens, how instances end, launch template versions, images.
 
 Sources: Amazon EC2 API Reference, the action of each name; Developer Guide, "Ensuring idempotency
 in Amazon EC2 API requests".
@@ -43,6 +43,37 @@ def _once(request: Request, moto: Moto, make: Callable[[Request], Answer]) -> An
         if answer.good:
             moto.state.tokens[key] = (request.parameters, answer)
         return answer
+
+
+def instances(request: Request, moto: Moto) -> Answer:
+    """By client token as well; what Front.ended_by was told, where moto says that it was a user."""
+    with moto.lock:
+        reasons = dict(moto.state.state_reasons)
+    names = [key for key, value in request.parameters.items() if value == "client-token"]
+    tokens = {each for name in names for each in request.values(name.replace("Name", "Value"))}
+    if not (tokens or reasons):
+        return moto.forward(request)
+    left_out = tuple(name.removesuffix("Name") for name in names)
+    form = {
+        k: v for k, v in request.parameters.items() if not left_out or not k.startswith(left_out)
+    }
+    answer = moto.forward(request.with_form(request.action, form))
+    if not answer.good:
+        return answer
+    root = ElementTree.fromstring(answer.body)
+    for listed in root.findall("./{*}reservationSet/{*}item/{*}instancesSet"):
+        for item in list(listed):
+            if tokens and item.findtext("{*}clientToken") not in tokens:
+                listed.remove(item)
+            elif said := reasons.get(item.findtext("{*}instanceId", "")):
+                _say_reason(item, said)
+    return Answer(answer.status, answer.headers, ElementTree.tostring(root))
+
+
+def _say_reason(item: ElementTree.Element, said: str) -> None:
+    code, message = item.find("{*}stateReason/{*}code"), item.find("{*}stateReason/{*}message")
+    if code is not None and message is not None and code.text:  # it has ended, that is
+        code.text, message.text = said.partition(":")[0], said
 
 
 def create_template_version(request: Request, moto: Moto) -> Answer:

@@ -164,6 +164,12 @@ class Front:
         """How many calls got a fault since the rules were cleared."""
         return self._rules.hits
 
+    def ended_by(self, instance: str, reason: str) -> None:
+        """What EC2 is to give as the StateReason of `instance` once it has ended: a code, a colon
+        and some words."""
+        with self._moto.lock:
+            self._moto.state.state_reasons[instance] = reason
+
     def inventory(self, region: str = "eu-central-1") -> dict[str, list[str]]:
         """What exists, counted past the front; see inventory.inventory."""
         return inventory.inventory(self._moto.url, region)

@@ -94,6 +94,10 @@ TABLE: dict[str, tuple[Handler, str]] = {
     "autoscaling.CancelInstanceRefresh": (refreshes.cancel, _MISSING),
     "autoscaling.RollbackInstanceRefresh": (refreshes.rollback, _MISSING),
     "ec2.RunInstances": (compute.once_per_token, _TOKEN),
+    "ec2.DescribeInstances": (
+        compute.instances,
+        "cannot filter by client token; says of each instance that ended that a user ended it",
+    ),
     "ec2.CreateNatGateway": (compute.once_per_token, _TOKEN),
     "ec2.CreateLaunchTemplate": (compute.once_per_token, _TOKEN),
     "ec2.CreateLaunchTemplateVersion": (

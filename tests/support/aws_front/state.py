@@ -71,4 +71,6 @@ class State:
         default_factory=lambda: defaultdict(list)
     )
     scalable_tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    state_reasons: dict[str, str] = field(default_factory=dict)
+    """of instances that have ended, by their id"""
     unseen_profiles: dict[str, int] = field(default_factory=dict)

@@ -30,7 +30,9 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
     if not stack.instances.bake:
         template = {**machine, "image": facts.image, "plan": plan}
         return [_template(stack, facts, template)]
-    template = {**machine, "image": Ref("image.baked", "image"), "plan": plan}
+    # Whatever became of it on the template instance, no clone runs the migration.
+    clones = {**plan, "migration": ""}
+    template = {**machine, "image": Ref("image.baked", "image"), "plan": clones}
     return [_image(stack, facts, machine, plan), _template(stack, facts, template)]
 
 

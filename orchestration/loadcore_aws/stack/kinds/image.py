@@ -1,9 +1,9 @@
 """The baked image: a template instance is set up once, and clones start from what it became.
 
-The template instance runs the user data of all instances, migration included. Once the service was
-healthy on it, it empties what must not be in two places and shuts down: being stopped is how it
-says that all went well, which takes no rights, no agent and no way to it over the network. What
-went wrong is on its console. Stopped, its disk is at rest, and is imaged as it is.
+The template instance runs the user data of all instances, and the migration. Once the service was
+healthy on it, it empties what must not be in two places and shuts down: having stopped by itself is
+how it says that all went well, which takes no rights, no agent and no way to it over the network.
+What went wrong is on its console. Stopped, its disk is at rest, and is imaged as it is.
 """
 
 from __future__ import annotations
@@ -32,19 +32,34 @@ REMOVE_SNAPSHOTS = "remove snapshots without an image"
 
 SETTING_UP = "the template instance sets itself up"
 TEMPLATE_READY = "the template instance is ready"
+TEMPLATE_STOPPED = "the template instance was stopped from outside"
 TEMPLATE_GOING = "the template instance is going"
 IMAGE_PENDING = "the image is being made"
 IMAGE_FAILED = "the image failed"
 LEFT_OVER = "left over"
 AVAILABLE = "available"
 
-# Each clone makes itself a machine id, keeps counts of its own, and ships its own log.
+SHUT_ITSELF_DOWN = "Client.InstanceInitiatedShutdown"
+"""the code of who stopped an instance ("StateReason", Amazon EC2 API Reference)"""
+REMEDIES = {
+    "Client.VolumeLimitExceeded": "raise the quotas of EBS storage in Service Quotas",
+    "Client.InternalError": "let these credentials use the KMS key that EBS encrypts disks with",
+}
+"""Where an instance ends at its launch ("Instance terminates immediately", Amazon EC2 User
+Guide)."""
+
+# Each clone makes itself a machine id, keeps counts of its own, and ships its own log: what is
+# logged from --relinquish-var on, of the shutdown itself, is kept in /run alone.
 STOP = """
 # --- the template instance is done: what follows runs only if all of the above went well
-systemctl stop loadcore-ship-logs.service loadcore-likes.service || die "services do not stop"
-[ ! -e /var/lib/loadcore-likes ] || find -H /var/lib/loadcore-likes -mindepth 1 -delete ||
-  die "the counts of the template instance could not be removed"
-journalctl --rotate --vacuum-time=1s >/dev/null 2>&1
+systemctl stop loadcore-drain.service loadcore-ship-logs.service loadcore-likes.service ||
+  die "services do not stop"
+for kept in /var/lib/loadcore-likes /var/lib/loadcore-ship-logs; do
+  [ ! -e "$kept" ] || find -H "$kept" -mindepth 1 -delete ||
+    die "$kept of the template instance could not be emptied"
+done
+journalctl --relinquish-var && rm -rf /var/log/journal/* ||
+  die "the journal of the template instance could not be removed"
 truncate -s 0 /etc/machine-id
 sync
 shutdown -h now
@@ -66,7 +81,8 @@ class Parts:
 class Image(Kind):
     """Settings: `digest` (of what is in it: another digest is another image), `next_step` (what is
     to be done to it, nothing when all is), and those of LaunchTemplate and `subnet` for the
-    template instance. Attributes: `image`, its id once there is one.
+    template instance. Attributes: `image`, its id once there is one, and `reason`, what EC2 says
+    of how the template instance came to its state.
 
     Image, snapshots and template instance are one thing here, by the digest in their tags, so that
     none of them is ever left behind by an interruption. Their Name is the user's to choose.
@@ -113,12 +129,16 @@ class Image(Kind):
             "image": parts.image["ImageId"] if parts.image else "",
             "template": parts.template["InstanceId"] if parts.template else "",
             "snapshots": ",".join(parts.snapshots),
+            "reason": _reason(parts.template)[1] if parts.template else "",
         }
         settings = {"digest": parts.digest, "next_step": next_step}
         called = owner.physical(parts.name, fixed_digest(self, settings))
         return Found(self.name, parts.name, called, settings, attributes, state, parts.tags)
 
     def create(self, account: Account, want: Want) -> None:
+        """Raises loadcore.RunError where this very apply's template instance has come and gone:
+        asked with the same token again, EC2 starts no other."""
+        _check_launch(account, want)
         settings = want.settings
         tags = _tags(want)
         account.client("ec2").run_instances(
@@ -172,6 +192,14 @@ class Image(Kind):
         removed then, so that the next attempt begins anew."""
         if found.state == SETTING_UP:
             self._check_console(account, found.attributes["template"])
+        if found.state == TEMPLATE_STOPPED:
+            template = found.attributes["template"]
+            account.client("ec2").terminate_instances(InstanceIds=[template])
+            raise lc.RunError(
+                f"{found.address}: the template instance {template} did not stop by itself "
+                f"({found.attributes['reason']}), so its disk may be half made, and it is being "
+                "terminated; let it run until the image is made, and repeat the command"
+            )
         if found.state == IMAGE_FAILED:
             image = found.attributes["image"]
             unless_gone(account.client("ec2").deregister_image, ImageId=image)
@@ -199,6 +227,27 @@ class Image(Kind):
             )
 
 
+def _check_launch(account: Account, want: Want) -> None:
+    """By the token and not by tags, which a terminated instance soon loses; those of an earlier
+    apply, which are listed for an hour, had another."""
+    filters = [{"Name": "client-token", "Values": [want.token]}]
+    for reservation in account.pages("ec2", "describe_instances", "Reservations", Filters=filters):
+        for instance in reservation["Instances"]:
+            if instance["State"]["Name"] == "terminated":
+                code, said = _reason(instance)
+                raise lc.RunError(
+                    f"{want.address}: the template instance {instance['InstanceId']} was "
+                    f"terminated ({said}); {REMEDIES.get(code, 'mend that')} and repeat the command"
+                )
+
+
+def _reason(instance: dict[str, Any]) -> tuple[str, str]:
+    """(code, what EC2 says) of how it came to its state."""
+    reason = instance.get("StateReason", {})
+    code = reason.get("Code", "")
+    return code, reason.get("Message") or code or "EC2 does not say why"
+
+
 def _progress(parts: Parts) -> tuple[str, str]:
     """(state, next step). Nothing is to be done while something is only to be waited for."""
     template = parts.template["State"]["Name"] if parts.template else ""
@@ -206,7 +255,8 @@ def _progress(parts: Parts) -> tuple[str, str]:
         return TEMPLATE_GOING, ""
     if parts.image is None:
         if template == "stopped":
-            return TEMPLATE_READY, MAKE_IMAGE
+            by_itself = parts.template and _reason(parts.template)[0] == SHUT_ITSELF_DOWN
+            return (TEMPLATE_READY, MAKE_IMAGE) if by_itself else (TEMPLATE_STOPPED, "")
         return (SETTING_UP, "") if template else (LEFT_OVER, REMOVE_SNAPSHOTS)
     if parts.image["State"] != "available":
         failed = parts.image["State"] in {"failed", "error"}
