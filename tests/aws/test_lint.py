@@ -42,7 +42,6 @@ from loadcore_aws.autoscaling.lint import Code, Finding
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "orchestration" / "examples" / "policies"
 DAILY = "0 8 * * *"
-DAILY = "0 8 * * *"
 
 
 def test_a_sound_setup_has_no_findings() -> None:

@@ -59,6 +59,16 @@ class TestFights:
         three = replace(SOUND, policy=(replace(OUT, adjust=3), IN))
         assert codes(replace(three, alarm=(BUSY, replace(QUIET, threshold=30)))) == []
 
+    def test_giving_back_all_one_by_one_is(self) -> None:
+        """75 % on one instance is 26 % on three and 38 % on two."""
+        two = replace(SOUND, policy=(replace(OUT, adjust=2), IN), group=Group(1, 10, cooldown_s=90))
+        flapping = replace(two, alarm=(BUSY, replace(QUIET, threshold=45)))
+        [finding] = lint(flapping, SERVICE)
+        assert finding.code == "flapping"
+        assert "make 3 instances of 1, and those 1 again: on 2 cpu is" in finding.sentence
+        assert simulate(flapping, SERVICE, constant(75, 7200), step_s=5).reversals > 5
+        assert codes(replace(two, alarm=(BUSY, replace(QUIET, threshold=35)))) == []
+
     def test_a_scale_in_alarm_beside_target_tracking(self) -> None:
         tracking = TargetTracking("t", 50)
         alarm = replace(QUIET, threshold=60)

@@ -134,7 +134,7 @@ def _in_turn(setup: Setup, out: Caller, one: Caller) -> str | None:
     if setup.service is None or turn is None:
         return None
     alarm = _alarm_of(out, one)
-    on = turn.more if alarm is one else turn.count
+    on = turn.last if alarm is one else turn.count
     value = value_of(alarm.alarm, setup.service, turn.rate_rps, on)
     return (
         f"is {alarm.alarm.threshold:g}, and {turn}: on {on} {_said(alarm, value)}; "
@@ -161,11 +161,13 @@ def _tracking_in_turn(setup: Setup) -> Iterator[Fight]:
 
 @dataclass(frozen=True)
 class _Turn:
-    """`rate_rps` make `more` instances of `count`, and as few again of these."""
+    """`rate_rps` make `more` instances of `count`, and as few again of these, at once or one after
+    the other: it is on `last` that scale-in comes back to `count`."""
 
     rate_rps: float
     count: int
     more: int
+    last: int
 
     def __str__(self) -> str:
         return (
@@ -183,8 +185,11 @@ def _turn(setup: Setup, out: Caller, one: Caller) -> _Turn | None:
         for use in USES:
             rate_rps = use * count * service.capacity
             more = min(out.asked(service, rate_rps, count), setup.high)
-            if more > count and one.asked(service, rate_rps, more) <= count:
-                return _Turn(rate_rps, count, more)
+            last = fewer = more
+            while fewer > count and (asked := one.asked(service, rate_rps, fewer)) < fewer:
+                last, fewer = fewer, asked
+            if fewer <= count < more:
+                return _Turn(rate_rps, count, more, last)
     return None
 
 
