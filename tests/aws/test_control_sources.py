@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -123,16 +125,21 @@ def test_a_run_gives_its_latency_rate_and_errors() -> None:
     with lc.serve(port=0) as service:
         run = LoadRun("run", f"{service.url}/v1/a/likes", "rate", rate=200.0, duration_s=0.3,
                       connections=2)  # fmt: skip
-        rate = value(run)
-        assert rate is not None
+        rate = figure_of(run)
         assert 20 < rate < 400
         for name in ("p50", "p99", "p999", "mean", "max"):
-            seconds = value(replace(run, value=name, duration_s=0.1))
-            assert seconds is not None
-            assert 0 < seconds < 1
-        assert value(replace(run, value="errors", duration_s=0.1)) == 0
+            assert 0 < figure_of(replace(run, value=name, duration_s=0.1)) < 1
+        assert figure_of(replace(run, value="errors", duration_s=0.1)) == 0
         lost = replace(run, value="errors", url=f"{service.url}/nowhere", duration_s=0.1)
-        assert value(lost) == 1
+        assert figure_of(lost) == 1
+
+
+def figure_of(run: LoadRun) -> float:
+    """Where the machine was too busy to send as planned there is none: once more."""
+    for _ in range(20):
+        if (figure := value(run)) is not None:
+            return figure
+    raise AssertionError("the generator was always the limit")
 
 
 def test_a_run_against_nobody_gives_no_figure() -> None:
@@ -144,6 +151,23 @@ def test_a_run_against_nobody_gives_no_figure() -> None:
 
 def program(text: str, timeout_s: float = 10.0) -> CommandSource:
     return CommandSource(Command("command", (sys.executable, "-S", "-c", text), timeout_s))
+
+
+def test_ctrl_c_just_when_a_program_has_begun_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[subprocess.Popen[bytes]] = []
+
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            begun.append(self)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        program("import time; time.sleep(60)").value(GROUP)
+    (process,) = begun
+    assert process.returncode == -signal.SIGKILL
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_program_gives_the_number_that_it_writes() -> None:

@@ -6,7 +6,9 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import loadcore as lc
@@ -15,6 +17,9 @@ from loadcore_aws.autoscaling.control.config import Command, LoadRun
 from loadcore_aws.autoscaling.control.sources import NoFigure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
     from loadcore_aws.autoscaling.control.config import Figure
     from loadcore_aws.autoscaling.control.decide import Group
     from loadcore_aws.autoscaling.control.sources import Clients, Source
@@ -61,25 +66,31 @@ class CommandSource:
 
     def value(self, group: Group) -> float:
         name = self._command[0]
+        process = None
         try:
-            process = subprocess.Popen(
-                self._command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise NoFigure(f"{name}: {error.strerror or error}") from None
-        try:
+            with _interrupts_later():
+                process = self._begun()
             output = self._output(process)
         finally:
-            _end(process)
+            if process is not None:
+                _end(process)
         if process.returncode:
             raise NoFigure(f"{name}: ended with {process.returncode}")
         try:
             return float(output)
         except ValueError:
             raise NoFigure(f"{name}: wrote {output[:80]!r}, which is no number") from None
+
+    def _begun(self) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise NoFigure(f"{self._command[0]}: {error.strerror or error}") from None
 
     def _output(self, process: subprocess.Popen[bytes]) -> str:
         assert process.stdout
@@ -101,6 +112,27 @@ class CommandSource:
         except subprocess.TimeoutExpired:
             raise NoFigure(f"{self._command[0]}: not done after {self._timeout_s:g} s") from None
         return output.decode(errors="replace").strip()
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Ctrl-C just when a program has begun would lose it, and leave it running: it comes after."""
+    if threading.current_thread() is not threading.main_thread():  # which alone hears of it
+        yield
+        return
+    came = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = True
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+    if came:
+        signal.raise_signal(signal.SIGINT)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
