@@ -40,7 +40,7 @@ LEFT_OVER = "left over"
 AVAILABLE = "available"
 
 SHUT_ITSELF_DOWN = "Client.InstanceInitiatedShutdown"
-"""the code of who stopped an instance ("StateReason", Amazon EC2 API Reference)"""
+"""the code of an instance that nobody else stopped ("StateReason", Amazon EC2 API Reference)"""
 REMEDIES = {
     "Client.VolumeLimitExceeded": "raise the quotas of EBS storage in Service Quotas",
     "Client.InternalError": "let these credentials use the KMS key that EBS encrypts disks with",
