@@ -233,6 +233,13 @@ class TestTracking:
         assert self.asked(state, 0, 44) == []
         assert self.asked(state, 0, 30) == [3]
 
+    def test_one_that_would_stay_outweighs_one_that_would_go_lower(self) -> None:
+        state = group_of(5)
+        requests = TargetTracking("requests", 3000)
+        below = [Tracked(requests, "OK", "ALARM", 2300), Tracked(self.CPU, "OK", "ALARM", 44)]
+        assert [one.capacity for one in state.propose_tracking(below[:1], now_s=0)] == [4]
+        assert state.propose_tracking(below, now_s=0) == []
+
     def test_the_cpu_of_the_new_is_not_counted_until_they_are_warm(self) -> None:
         state = group_of(4)
         [proposal] = state.propose_tracking([Tracked(self.CPU, "ALARM", "OK", 75)], now_s=0)

@@ -164,7 +164,8 @@ class GroupState:
         return None if asked == self.desired else Proposal(policy, asked)
 
     def propose_tracking(self, tracked: Sequence[Tracked], *, now_s: float) -> list[Proposal]:
-        """What the target tracking policies ask for together, as `propose`."""
+        """What the target tracking policies ask for together, as `propose`: nothing where one of
+        them would have the group stay, since the largest capacity wins."""
         asked = tracking_proposals(
             tracked,
             warm=len(self.warm(now_s)),
@@ -173,7 +174,7 @@ class GroupState:
         )
         if self.scaling_out(now_s):
             asked = [one for one in asked if one.capacity > self.desired]
-        return [one for one in asked if one.capacity != self.desired]
+        return [] if any(one.capacity == self.desired for one in asked) else asked
 
     def request(
         self,

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import boto3
 from botocore.config import Config
 
-_CONFIG = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=60)
+_CONFIG = Config(retries={"total_max_attempts": 3}, connect_timeout=5, read_timeout=60)
 Clients: TypeAlias = Callable[[str], Any]
 
 
