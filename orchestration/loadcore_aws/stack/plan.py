@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import loadcore as lc
 from loadcore_aws.stack import design, find, plan_text, prices
 from loadcore_aws.stack.design.gather import gather
-from loadcore_aws.stack.kinds import database
 from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.resource import Found, Resource, resolved
 from loadcore_aws.stack.retry import FIRST_CALL_WITHIN_S, asked
@@ -195,19 +194,13 @@ def _change(
     wrong = find.wrong_with(kind, settings, tags, old)
     reasons = [Reason(setting, *pair) for setting, pair in wrong.items()]
     if kept is not None:
-        _check_growth(resource, reasons)
+        kind.check_update(wrong)
         action: Action = "update" if reasons else "keep"
         return Change(resource.address, action, resource, kept, tuple(reasons), surplus)
     if all(kind.going(each) for each in candidates):
         return Change(resource.address, "create", resource, None, surplus=surplus)
     _check_data(resource, reasons)
     return Change(resource.address, "replace", resource, old, tuple(reasons), surplus)
-
-
-def _check_growth(resource: Resource, reasons: list[Reason]) -> None:
-    for reason in reasons:
-        if (resource.kind, reason.setting) == ("database", "disk_gb"):
-            database.check_growth(reason.had, reason.wanted)
 
 
 def _check_data(resource: Resource, reasons: list[Reason]) -> None:

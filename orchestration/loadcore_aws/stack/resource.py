@@ -134,6 +134,11 @@ class Kind(ABC):
         compared."""
         return frozenset()
 
+    def check_update(self, changes: Mapping[str, tuple[Any, Any]]) -> None:
+        """Raises loadcore.PlanError for changes in place (setting → (had, wanted)) that AWS would
+        refuse, or carry out other than wanted."""
+        return
+
     def going(self, found: Found) -> bool:
         """Whether it is on its way out, and so no match for what is wanted."""
         return False

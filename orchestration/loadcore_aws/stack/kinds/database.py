@@ -209,6 +209,10 @@ class Database(Kind):
             DBInstanceIdentifier=found.id, DeleteAutomatedBackups=True, **last
         )
 
+    def check_update(self, changes: Mapping[str, tuple[Any, Any]]) -> None:
+        if "disk_gb" in changes:
+            check_growth(*changes["disk_gb"])
+
     def pending(self, account: Account, found: Found) -> str:
         if found.state in HOPELESS:
             raise lc.RunError(f"{found.address}: RDS calls {found.id} {found.state}; look at its "
