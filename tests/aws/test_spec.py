@@ -10,7 +10,7 @@ import pytest
 import loadcore as lc
 from loadcore_aws._faults import SpecError
 from loadcore_aws._toml import line_numbers
-from loadcore_aws.autoscaling.spec import Alarm, Group, Metric, Simple, Step, StepPolicy
+from loadcore_aws.autoscaling.spec import Alarm, Group, Metric, Schedule, Simple, Step, StepPolicy
 from loadcore_aws.stack import spec
 
 if TYPE_CHECKING:
@@ -291,3 +291,11 @@ def test_lines_of_tables_in_lists() -> None:
         ("x", 1, "y"): 5,
         ("x", 1, "y", "z"): 6,
     }
+
+
+def test_a_group_has_a_size_that_can_be_meant() -> None:
+    (fault,) = Group(max=10_001).faults()
+    assert (fault.where, fault.sentence) == (("max",), "is 10001; give 10000 at most")
+    assert not list(Group(max=10_000).faults())
+    night = Schedule("night", cron="0 20 * * *", max=10**12)
+    assert [fault.where for fault in night.faults()] == [("max",)]

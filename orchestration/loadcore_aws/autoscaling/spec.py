@@ -189,6 +189,10 @@ class TargetTracking:
 Policy: TypeAlias = Simple | StepPolicy | TargetTracking
 
 
+INSTANCES_MAX = 10_000
+"""AWS sets no such limit; it is far beyond what a quota gives, and what the simulator can hold"""
+
+
 @dataclass(frozen=True)
 class Schedule:
     """Sets limits or capacity at a time: once at `at` (ISO 8601 with a zone), or whenever `cron`
@@ -225,8 +229,8 @@ class Schedule:
         if self.min is None and self.max is None and self.desired is None:
             yield Fault(("desired",), "give at least one of min, max and desired")
         for key in ("min", "max", "desired"):
-            if (getattr(self, key) or 0) < 0:
-                yield Fault((key,), "must be 0 or more")
+            if not 0 <= (getattr(self, key) or 0) <= INSTANCES_MAX:
+                yield Fault((key,), f"must be from 0 to {INSTANCES_MAX}")
         if self.min is not None and self.max is not None and self.max < self.min:
             yield Fault(("max",), f"is {self.max}, below min, {self.min}")
         elif self.desired is not None and (
@@ -259,6 +263,8 @@ class Group:
             yield Fault(("min",), "must be 0 or more")
         if self.max < self.min:
             yield Fault(("max",), f"is {self.max}, below min, {self.min}")
+        elif self.max > INSTANCES_MAX:
+            yield Fault(("max",), f"is {self.max}; give {INSTANCES_MAX} at most")
         elif self.desired is not None and not self.min <= self.desired <= self.max:
             yield Fault(("desired",), f"must be from min to max, {self.min} to {self.max}")
         for key in ("cooldown_s", "health_check_grace_s"):
