@@ -115,6 +115,7 @@ class DurableLikes::Impl {
       }
       upto = journal_.next_sequence() - 1;
       log_bytes_ = 0;
+      snapshot_wanted_ = false;  // it was by frames that this one holds
     }
     if (last_snapshot_ == upto) return true;
     SnapshotWriter writer(*disk_);

@@ -136,6 +136,37 @@ BOOST_AUTO_TEST_CASE(snapshots_come_by_themselves_and_bound_the_log) {
   BOOST_TEST(log_bytes < 100 * frames / 3);
 }
 
+BOOST_AUTO_TEST_CASE(frames_that_a_snapshot_holds_ask_for_no_other) {
+  using std::chrono::milliseconds;
+  SimulatedDisk disk;
+  std::atomic<int> begun{0};
+  std::atomic<int> let_go{0};
+  DurableOptions options;
+  options.snapshot_log_bytes = 2000;
+  DurableLikes store(disk.open(), options);
+  disk.on_step([&](const Step& step) {
+    if (step.operation == Operation::create && step.file == "snapshot.new") {
+      for (const int nth = ++begun; let_go < nth;) std::this_thread::sleep_for(milliseconds(1));
+    }
+    return Fault{};
+  });
+  const std::string user(100, 'u');
+  add(store, user);
+  std::thread first([&] { store.take_snapshot(); });
+  BOOST_REQUIRE(comes_true([&] { return begun == 1; }));
+  for (int i = 0; i < 50; ++i) add(store, user);
+  std::this_thread::sleep_for(milliseconds(300));  // the next one is under way, and waits
+  for (int i = 0; i < 50; ++i) add(store, user);
+  let_go = 1;
+  BOOST_REQUIRE(comes_true([&] { return begun == 2; }));
+  add(store, user);
+  let_go = 3;
+  first.join();
+  BOOST_TEST(comes_true([&] { return store.durable_stats().snapshots == 2U; }));
+  std::this_thread::sleep_for(milliseconds(300));
+  BOOST_TEST(store.durable_stats().snapshots == 2U);
+}
+
 BOOST_AUTO_TEST_CASE(a_snapshot_without_anything_new_leaves_the_one_before) {
   SimulatedDisk disk;
   DurableLikes store(disk.open(), {});
