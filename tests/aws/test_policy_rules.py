@@ -129,7 +129,7 @@ def test_steps_that_auto_scaling_refuses(
         ((5, 4, None), "max is 4, below min, 5"),
         ((3, None, 2), "desired must be from min to max"),
         ((None, 3, 4), "desired must be from min to max"),
-        ((-1, None, None), "min must be 0 or more"),
+        ((-1, None, None), "min must be from 0 to 10000"),
         ((None, None, None), "desired give at least one"),
     ],
 )
