@@ -139,36 +139,22 @@ def _changes(plan: Plan, wanted: list[Resource], found: list[Found]) -> list[Cha
         changes.append(change)
     for address, rest in by_address.items():
         changes.append(Change(address, "delete", None, rest[0], surplus=tuple(rest)))
-    _check_way_in(changes)
+    _check_standing(changes)
     return changes
 
 
-STANDS_ON = {
-    "vpc": "network",
-    "scheme": "balancer.internal",
-    "port": "service.port",
-    "target_type": "containers",
-}
-"""Fixed settings of what clients come through, and the file's word for each."""
-
-
-def _check_way_in(changes: list[Change]) -> None:
-    """No order of steps leads from one of these to another without a time in which nobody answers:
-    a gateway leaves a network after its last public address, a target group is one balancer's at a
-    time, and instances on the old port are not healthy on the new one, so that all would go at
-    once."""
+def _check_standing(changes: list[Change]) -> None:
     for change in changes:
-        if change.action != "replace":
+        if change.action != "replace" or change.wanted is None:
             continue
         changed = {reason.setting for reason in change.reasons}
-        of_balancer = change.address.startswith(("load_balancer.", "target_group."))
-        fixed = [each for each in STANDS_ON if each in changed and (of_balancer or each == "vpc")]
-        if fixed:
-            raise lc.PlanError(
-                STANDS_ON[fixed[0]],
-                "cannot be changed while the stack stands, as nobody would answer in between; "
-                "destroy the stack first, or make one of another name beside it",
-            )
+        for setting, word in find.kind_of(change.wanted).standing.items():
+            if setting in changed:
+                raise lc.PlanError(
+                    word,
+                    "cannot be changed while the stack stands, as nobody would answer in between; "
+                    "destroy the stack first, or make one of another name beside it",
+                )
 
 
 def _to_be(found: Found, change: Change) -> Found:

@@ -99,6 +99,10 @@ class Kind(ABC):
     """settings that AWS does not give back, which are not compared"""
     holds_data: ClassVar[bool] = False
     """a replacement would lose data, so there is none"""
+    standing: ClassVar[Mapping[str, str]] = {"vpc": "network"}
+    """fixed settings that cannot even be replaced while the stack stands, as clients would be left
+    without an answer; each with the file's word for it. Of the network: a gateway leaves it only
+    after its last public address"""
     moving: ClassVar[frozenset[str]] = frozenset()
     """attributes that an update changes, so that what refers to them changes with it"""
     tagged: ClassVar[bool] = True

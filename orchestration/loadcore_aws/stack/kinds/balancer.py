@@ -7,7 +7,7 @@ Balancers" of its user guide.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import loadcore as lc
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
@@ -52,6 +52,8 @@ class LoadBalancer(Kind):
 
     name = "load_balancer"
     fixed = frozenset({"vpc", "scheme"})
+    # A target group is one balancer's at a time.
+    standing: ClassVar[Mapping[str, str]] = {**Kind.standing, "scheme": "balancer.internal"}
     ready_within_s = 600.0
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
@@ -122,6 +124,12 @@ class TargetGroup(Kind):
 
     name = "target_group"
     fixed = frozenset({"vpc", "port", "protocol", "target_type"})
+    # Instances on the old port are not healthy on the new one: all would go at once.
+    standing: ClassVar[Mapping[str, str]] = {
+        **Kind.standing,
+        "port": "service.port",
+        "target_type": "containers",
+    }
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         groups = _owned(account, owner, self.name, "describe_target_groups", "TargetGroups")
