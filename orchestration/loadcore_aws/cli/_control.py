@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 import loadcore as lc
+from loadcore_aws._signals import handled
 from loadcore_aws.autoscaling.control import config, loop
 from loadcore_aws.autoscaling.control.lock import FileLock
 from loadcore_aws.cli._options import aws_errors, aws_options
@@ -137,9 +138,5 @@ def _stoppable() -> Iterator[_Stop]:
         stop.number = number
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(handle):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
+from loadcore_aws._signals import handled
 from loadcore_aws.stack.progress import Event
 
 if TYPE_CHECKING:
@@ -104,9 +104,5 @@ def stoppable(progress: Progress) -> Iterator[threading.Event]:
         progress.note("Stopping: nothing new begins; what is under way is waited for. "
                       "Ctrl-C again to leave at once.")  # fmt: skip
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handled(handle):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

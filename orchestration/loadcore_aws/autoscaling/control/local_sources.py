@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import loadcore as lc
+from loadcore_aws._signals import handled
 from loadcore_aws.autoscaling.control import sources
 from loadcore_aws.autoscaling.control.config import Command, LoadRun
 from loadcore_aws.autoscaling.control.sources import NoFigure
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
     from loadcore_aws.autoscaling.control.config import Figure
     from loadcore_aws.autoscaling.control.decide import Group
@@ -116,23 +116,16 @@ class CommandSource:
 
 @contextmanager
 def _interrupts_later() -> Iterator[None]:
-    """Ctrl-C just when a program has begun would lose it, and leave it running: it comes after."""
+    """Ctrl-C or SIGTERM just when a program has begun would lose it, and leave it running: they
+    come after."""
     if threading.current_thread() is not threading.main_thread():  # which alone hears of it
         yield
         return
-    came = False
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
-
-    before = signal.signal(signal.SIGINT, note)
-    try:
+    came: list[int] = []
+    with handled(lambda number, _frame: came.append(number)):
         yield
-    finally:
-        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
     if came:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(came[0])
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
