@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loadcore_aws.autoscaling.calls import Setup
+    from loadcore_aws.autoscaling.service_model import ServiceModel
 
 USES = [share / 100 for share in range(95, 0, -5)]
 """Shares of capacity at which a steady load is looked at, a loaded service first."""
@@ -69,10 +70,13 @@ def _alarm_of(out: Caller, one: Caller) -> Call:
     return alarm
 
 
-def _counts(low: int, high: int) -> range:
-    """Sizes of the group to look at; of a large one not each, since neighbours are alike."""
+def _loads(service: ServiceModel, low: int, high: int) -> Iterator[tuple[int, float]]:
+    """Sizes of the group to look at, each under steady loads; of a large one not each, since
+    neighbours are alike."""
     low = max(low, 1)
-    return range(low, high + 1, max(1, (high - low) // COUNTS_MAX))
+    for count in range(low, high + 1, max(1, (high - low) // COUNTS_MAX)):
+        for use in USES:
+            yield count, use * count * service.capacity
 
 
 def _same_metric(setup: Setup, out: Caller, one: Caller) -> str | None:
@@ -113,19 +117,17 @@ def _at_once(setup: Setup, out: Caller, one: Caller) -> str | None:
     service = setup.service
     if service is None:
         return None
-    for count in _counts(setup.low, setup.high):
-        for use in USES:
-            rate_rps = use * count * service.capacity
-            if out.asked(service, rate_rps, count) <= count:
-                continue
-            if one.asked(service, rate_rps, count) < count:
-                alarm = _alarm_of(out, one)
-                value = value_of(alarm.alarm, service, rate_rps, count)
-                return (
-                    f"is {alarm.alarm.threshold:g}, and at {rate_rps:.3g} requests/s on {count} "
-                    f"instances {_said(alarm, value)}: {_who(one)} takes away what {_who(out)} "
-                    f"adds; {_remedy(alarm, value)}"
-                )
+    for count, rate_rps in _loads(service, setup.low, setup.high):
+        if out.asked(service, rate_rps, count) <= count:
+            continue
+        if one.asked(service, rate_rps, count) < count:
+            alarm = _alarm_of(out, one)
+            value = value_of(alarm.alarm, service, rate_rps, count)
+            return (
+                f"is {alarm.alarm.threshold:g}, and at {rate_rps:.3g} requests/s on {count} "
+                f"instances {_said(alarm, value)}: {_who(one)} takes away what {_who(out)} "
+                f"adds; {_remedy(alarm, value)}"
+            )
     return None
 
 
@@ -181,15 +183,13 @@ def _turn(setup: Setup, out: Caller, one: Caller) -> _Turn | None:
     service = setup.service
     if service is None:
         return None
-    for count in _counts(setup.low, setup.high - 1):
-        for use in USES:
-            rate_rps = use * count * service.capacity
-            more = min(out.asked(service, rate_rps, count), setup.high)
-            last = fewer = more
-            while fewer > count and (asked := one.asked(service, rate_rps, fewer)) < fewer:
-                last, fewer = fewer, asked
-            if fewer <= count < more:
-                return _Turn(rate_rps, count, more, last)
+    for count, rate_rps in _loads(service, setup.low, setup.high - 1):
+        more = min(out.asked(service, rate_rps, count), setup.high)
+        last = fewer = more
+        while fewer > count and (asked := one.asked(service, rate_rps, fewer)) < fewer:
+            last, fewer = fewer, asked
+        if fewer <= count < more:
+            return _Turn(rate_rps, count, more, last)
     return None
 
 
