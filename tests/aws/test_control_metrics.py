@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 import socket
-import threading
 import urllib.request
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import parser as reference
 from scaled_group import ScaledGroup
+from serving import served
 
 import loadcore as lc
 from loadcore_aws.autoscaling.control import prometheus
@@ -159,14 +159,8 @@ def page_of(status: int, body: bytes, *, cut: int = 0) -> Iterator[str]:
         def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002
             """Not on stderr."""
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/metrics"
-        finally:
-            server.shutdown()
-            thread.join()
+    with served(Handler) as url:
+        yield f"{url}/metrics"
 
 
 @pytest.mark.parametrize(
