@@ -26,7 +26,7 @@ STACK = Stack("demo", "eu-central-1", containers=Containers(image_tag="1.2"))
 URI = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/demo-main"
 
 ENGINE = """#!{python}
-import json, os, sys, time
+import hashlib, json, os, sys, time
 given = "" if sys.argv[1] != "login" else sys.stdin.read()
 with open(os.environ["ENGINE_LOG"], "a") as log:
     log.write(json.dumps([os.path.basename(sys.argv[0]), sys.argv[1:], given]) + "\\n")
@@ -37,11 +37,12 @@ print("layer 1")
 if sys.argv[1] == "push":
     import boto3
     config = {{"digest": str(time.time_ns())}}
-    manifest = {{"schemaVersion": 2, "mediaType": "{type}", "config": config}}
+    manifest = json.dumps({{"schemaVersion": 2, "mediaType": "{type}", "config": config}})
     boto3.client("ecr", "eu-central-1", endpoint_url=os.environ["ENGINE_ECR"]).put_image(
         repositoryName=sys.argv[2].partition("/")[2].partition(":")[0],
         imageTag=sys.argv[2].rpartition(":")[2],
-        imageManifest=json.dumps(manifest),
+        imageManifest=manifest,
+        imageDigest="sha256:" + hashlib.sha256(manifest.encode()).hexdigest(),
     )
 """
 

@@ -3,6 +3,7 @@ other kinds would make standing ready."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -87,10 +88,15 @@ class World:
         return converge.destroy(self.owner, self.account)
 
     def push_image(self, repository: str, tag: str, content: str) -> str:
-        """Its digest."""
-        manifest = {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": content}}
+        """Its digest, told to moto as well, which else draws one of a hundred."""
+        manifest = json.dumps(
+            {"schemaVersion": 2, "mediaType": MANIFEST, "config": {"digest": content}}
+        )
         answer = self.client("ecr").put_image(
-            repositoryName=repository, imageManifest=json.dumps(manifest), imageTag=tag
+            repositoryName=repository,
+            imageManifest=manifest,
+            imageTag=tag,
+            imageDigest=f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}",
         )
         return str(answer["image"]["imageId"]["imageDigest"])
 
