@@ -247,8 +247,34 @@ class TestAlarms:
         own = Alarm("own", Metric("Likes", "Queue"), 9, actions=("topic",))
         [finding] = lint(with_alarms(BUSY, QUIET, own), SERVICE)
         assert (finding.code, finding.severity) == ("not-simulated", "note")
-        known = replace(own, metric=Metric("AWS/ApplicationELB", "RequestCount"))
-        assert codes(with_alarms(BUSY, QUIET, known)) == []
+        known = Metric("AWS/ApplicationELB", "TargetResponseTime")
+        assert codes(with_alarms(BUSY, QUIET, replace(own, metric=known))) == []
+
+    @pytest.mark.parametrize("statistic", ["Average", "Minimum", "Maximum", "p99"])
+    @pytest.mark.parametrize("metric", ["requests", "requests_per_target", "5xx"])
+    def test_a_count_that_is_not_summed(self, metric: str, statistic: str) -> None:
+        alarm = Alarm("count", metric, 100, statistic=statistic, actions=("topic",))
+        [finding] = [f for f in lint(with_alarms(BUSY, QUIET, alarm)) if f.severity == "error"]
+        assert (finding.code, finding.setting) == ("count-not-summed", "alarm[3].statistic")
+        for sound in ("", "Sum"):
+            mended = with_alarms(BUSY, QUIET, replace(alarm, statistic=sound))
+            assert [f for f in lint(mended) if f.severity == "error"] == []
+
+    def test_a_count_by_its_full_name_is_averaged_unless_told(self) -> None:
+        count = Metric("AWS/ApplicationELB", "HTTPCode_Target_5XX_Count")
+        alarm = Alarm("errors", count, 10, actions=("topic",))
+        assert "count-not-summed" in codes(with_alarms(BUSY, QUIET, alarm))
+        summed = replace(alarm, statistic="SampleCount")
+        assert "count-not-summed" not in codes(with_alarms(BUSY, QUIET, summed))
+
+    def test_the_thresholds_of_counts_are_compared_without_a_statistic(self) -> None:
+        busy = replace(BUSY, metric="requests", threshold=12_001)
+        quiet = replace(QUIET, metric="requests", threshold=1200)
+        assert codes(with_alarms(busy, quiet)) == ["target-above-capacity"]
+        fighting = with_alarms(replace(busy, threshold=1000), quiet)
+        assert "fighting-thresholds" in codes(fighting, None)
+        given = with_alarms(replace(busy, threshold=1000), replace(quiet, statistic="Sum"))
+        assert "fighting-thresholds" in codes(given, None)
 
 
 def test_errors_come_first() -> None:

@@ -32,6 +32,7 @@ from loadcore_aws.autoscaling import (
     simulate,
 )
 from loadcore_aws.autoscaling.alarms import AlarmWatch, Evaluation, Source, evaluation_interval_s
+from loadcore_aws.autoscaling.metrics import statistic_of
 from loadcore_aws.autoscaling.spec import MissingData
 from loadcore_aws.autoscaling.traffic import Traffic
 
@@ -343,6 +344,34 @@ class TestMetrics:
             alarm = Alarm("a", metric, threshold, ">=", statistic, actions=("topic",))
             result = simulate(replace(scaling, alarm=(alarm,)), SERVICE, constant(60, 300))
             assert result.alarms["a"][-1] == state
+
+    @pytest.mark.parametrize(
+        ("metric", "statistic"),
+        [
+            ("requests", "Sum"),
+            ("requests_per_target", "Sum"),
+            ("cpu", "Average"),
+            ("response_time", "Average"),
+            ("healthy_hosts", "Minimum"),
+            (Metric("AWS/ApplicationELB", "RequestCount"), "Average"),
+        ],
+    )
+    def test_without_a_statistic_it_is_the_one_that_makes_sense(
+        self, metric: str | Metric, statistic: str
+    ) -> None:
+        alarm = Alarm("a", metric, 1000, actions=("topic",))
+        assert statistic_of(alarm) == statistic
+        assert statistic_of(replace(alarm, statistic="p50")) == "p50"
+
+    def test_the_known_story_comes_out_as_well_without_a_statistic(self) -> None:
+        policy = read_policy(EXAMPLES / "stuck.toml")
+        assert policy.service
+        assert policy.load
+        bare = tuple(replace(alarm, statistic="") for alarm in policy.alarm)
+        load = generated(policy.load)
+        unsaid = simulate(replace(policy.scaling, alarm=bare), policy.service, load, step_s=5)
+        assert max(unsaid.columns["desired"]) == 10
+        assert unsaid.columns == simulate(policy.scaling, policy.service, load, step_s=5).columns
 
     @pytest.mark.parametrize("percent", [50, 90, 95, 99, 99.9])
     def test_percentiles_of_the_response_time(self, percent: float) -> None:

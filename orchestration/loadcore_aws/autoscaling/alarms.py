@@ -12,6 +12,7 @@ import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+from loadcore_aws.autoscaling.metrics import statistic_of
 from loadcore_aws.autoscaling.spec import Metric, percentile_of
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ class AlarmWatch:
             period_s=alarm.period_s,
             end_s=end_s,
             count=evaluation_range(alarm),
-            statistic=alarm.statistic,
+            statistic=statistic_of(alarm),
         )
 
     def _enough_samples(self, source: Source, end_s: float) -> bool:
@@ -231,7 +232,7 @@ class AlarmWatch:
         the evaluation periods together hold too few samples; with none at all, too, since then
         there is nothing to evaluate."""
         alarm = self.alarm
-        needed = samples_needed(alarm.statistic)
+        needed = samples_needed(statistic_of(alarm))
         if not needed or alarm.low_samples == "evaluate":
             return True
         start_s = end_s - alarm.evaluation_periods * alarm.period_s

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from loadcore_aws.autoscaling.alarms import breaches
 from loadcore_aws.autoscaling.calls import Call, Tracking
+from loadcore_aws.autoscaling.metrics import statistic_of
 from loadcore_aws.autoscaling.reports import shorthand_of
 from loadcore_aws.autoscaling.spec import TargetTracking
 from loadcore_aws.autoscaling.steady import value_of
@@ -100,7 +101,7 @@ def _both_near(setup: Setup, out: Call, one: Call) -> float | None:
     a, b = out.alarm, one.alarm
     if out.state != "ALARM" or one.state != "ALARM":
         return None
-    if (a.metric, a.statistic, a.period_s) != (b.metric, b.statistic, b.period_s):
+    if (a.metric, statistic_of(a), a.period_s) != (b.metric, statistic_of(b), b.period_s):
         return None
     beside = max(abs(a.threshold), abs(b.threshold), 1.0) * 1e-6
     few = max(setup.low, 1)

@@ -23,6 +23,7 @@ Code: TypeAlias = Literal[
     "target-above-capacity",
     "alarm-without-action",
     "period-too-short",
+    "count-not-summed",
     "too-few-samples",
     "not-simulated",
 ]

@@ -11,6 +11,7 @@ from loadcore_aws.autoscaling import fights, idle, steady
 from loadcore_aws.autoscaling.alarms import samples_needed
 from loadcore_aws.autoscaling.calls import Setup
 from loadcore_aws.autoscaling.findings import Code, Finding, found
+from loadcore_aws.autoscaling.metrics import statistic_of
 from loadcore_aws.autoscaling.policies import cooldown_s, warmup_s
 from loadcore_aws.autoscaling.reports import MINUTE_S, shorthand_of
 from loadcore_aws.autoscaling.spec import Simple, StepPolicy
@@ -27,6 +28,14 @@ __all__ = ["Code", "Finding", "lint"]
 
 SHOWN_S = 2 * MINUTE_S
 """When the newest minute that is over began after a change, at whatever second that came."""
+
+COUNTED = {
+    "requests": ("Sum", "SampleCount"),
+    "requests_per_target": ("Sum",),
+    "5xx": ("Sum", "SampleCount"),
+}
+"""The statistics that say how many there were. "CloudWatch metrics for your Application Load
+Balancer": the others are always 1, or not valid."""
 
 OPPOSITE: dict[Comparison, Comparison] = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
 
@@ -189,6 +198,13 @@ def _alarms(setup: Setup) -> Iterator[Finding]:
                 f"is {alarm.period_s}, and AWS reports {name_of(alarm.metric)} once a minute: most "
                 "points are missing; set 60",
             )  # fmt: skip
+        counted = COUNTED.get(shorthand_of(alarm.metric) or "")
+        if counted and (statistic := statistic_of(alarm)) not in counted:
+            yield found(
+                "count-not-summed", "error", ("alarm", index, "statistic"),
+                f"is {statistic}, which is the same for any number of {name_of(alarm.metric)}: the "
+                'alarm does not see the load; set "Sum"',
+            )  # fmt: skip
         yield from _samples(setup, index, alarm)
         if not steady.is_simulated(alarm):
             yield found(
@@ -198,7 +214,8 @@ def _alarms(setup: Setup) -> Iterator[Finding]:
 
 
 def _samples(setup: Setup, index: int, alarm: Alarm) -> Iterator[Finding]:
-    needed = samples_needed(alarm.statistic)
+    statistic = statistic_of(alarm)
+    needed = samples_needed(statistic)
     if not needed or shorthand_of(alarm.metric) != "response_time":
         return
     if setup.trace is not None:
@@ -212,7 +229,7 @@ def _samples(setup: Setup, index: int, alarm: Alarm) -> Iterator[Finding]:
     if there < needed:
         yield found(
             "too-few-samples", "warning", ("alarm", index, "statistic"),
-            f"is {alarm.statistic}, which takes {needed:,.0f} samples to mean something, and even "
+            f"is {statistic}, which takes {needed:,.0f} samples to mean something, and even "
             f"{when} there are {there:,.0f}; take longer periods or a lower percentile",
         )  # fmt: skip
 

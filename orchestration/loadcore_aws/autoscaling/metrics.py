@@ -18,7 +18,7 @@ from loadcore_aws.autoscaling.spec import Metric, percentile_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from loadcore_aws.autoscaling.spec import Statistic
+    from loadcore_aws.autoscaling.spec import Alarm, Statistic
 
 Idle: TypeAlias = Literal["silent", "zero", "reported"]
 """What a metric does while no request comes: nothing is reported, zeros are, or its value is."""
@@ -85,6 +85,13 @@ through it, so `requests`, `response_time` and `5xx` have no points without traf
 RequestCount "always reported"; what holds while nothing flows is the page's first rule.
 "Target tracking scaling policies": ALBRequestCountPerTarget emits zeros for periods without data.
 """
+
+
+def statistic_of(alarm: Alarm) -> Statistic:
+    """The alarm's own; else that of its shorthand, and Average of a metric by its full name."""
+    if alarm.statistic:
+        return alarm.statistic
+    return NAMED[alarm.metric].statistic if isinstance(alarm.metric, str) else "Average"
 
 
 @dataclass(frozen=True, slots=True)

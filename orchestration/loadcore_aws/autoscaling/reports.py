@@ -11,7 +11,7 @@ import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from loadcore_aws.autoscaling.metrics import NAMED
+from loadcore_aws.autoscaling.metrics import NAMED, statistic_of
 from loadcore_aws.autoscaling.spec import Metric, percentile_of
 
 if TYPE_CHECKING:
@@ -116,9 +116,10 @@ def _bands(alarms: Sequence[Alarm]) -> list[tuple[float, float]]:
     for alarm in alarms:
         if shorthand_of(alarm.metric) != "response_time":
             continue
-        if alarm.statistic in ("Minimum", "Maximum"):
+        statistic = statistic_of(alarm)
+        if statistic in ("Minimum", "Maximum"):
             edges.update(_EDGES)
-        elif percent := percentile_of(alarm.statistic):
+        elif percent := percentile_of(statistic):
             margin = min(percent, 100 - percent) / 1000
             looked_at.append((percent / 100 - margin, percent / 100 + margin))
             edges.update(_EDGES)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Statistic: TypeAlias = str
-"""`Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p99`."""
+"""`Average`, `Sum`, `Minimum`, `Maximum`, `SampleCount`, or a percentile such as `p99`; of an Alarm
+also empty."""
 
 MissingData: TypeAlias = Literal["missing", "ignore", "breaching", "notBreaching"]
 Comparison: TypeAlias = Literal[">=", ">", "<=", "<"]
@@ -58,7 +59,9 @@ class Metric:
 @dataclass(frozen=True)
 class Alarm:
     """A CloudWatch alarm. It is in ALARM when `datapoints_to_alarm` (M) of the last
-    `evaluation_periods` (N) points compare to the threshold as said; M is N where it is 0.
+    `evaluation_periods` (N) points compare to the threshold as said; M is N where it is 0. Without
+    `statistic` it is the one that makes sense of the metric
+    (loadcore_aws.autoscaling.metrics.statistic_of).
 
     `actions`, `ok_actions` and `no_data_actions` name policies of the same file, or `topic` for the
     stack's SNS topic, or ARNs.
@@ -68,7 +71,7 @@ class Alarm:
     metric: str | Metric
     threshold: float
     comparison: Comparison = ">="
-    statistic: Statistic = "Average"
+    statistic: Statistic = ""
     period_s: int = 60
     evaluation_periods: int = 1
     datapoints_to_alarm: int = 0
@@ -106,7 +109,7 @@ class Alarm:
                 f"times period_s is more than {days * 86_400} s, the most for periods "
                 f"{'from an hour' if days == 7 else 'below an hour'}",
             )
-        if self.statistic not in STATISTICS and percentile_of(self.statistic) is None:
+        if self.statistic not in ("", *STATISTICS) and percentile_of(self.statistic) is None:
             known = ", ".join(STATISTICS)
             yield Fault(("statistic",), f"is {self.statistic!r}; take {known} or p99 and the like")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from loadcore_aws.autoscaling.alarms import State, breaches, samples_needed, treatment
-from loadcore_aws.autoscaling.metrics import NAMED
+from loadcore_aws.autoscaling.metrics import NAMED, statistic_of
 from loadcore_aws.autoscaling.reports import MINUTE_S, SIMULATED, shorthand_of
 from loadcore_aws.autoscaling.spec import percentile_of
 
@@ -26,7 +26,7 @@ _IN_SILENCE: dict[str, State | None] = {
 def value_of(alarm: Alarm, service: ServiceModel, rate_rps: float, count: int) -> float | None:
     """What the alarm's metric says for each period, at a steady `rate_rps` in all on `count`
     instances; None where it says nothing, or nothing that is known here."""
-    metric, statistic = shorthand_of(alarm.metric), alarm.statistic
+    metric, statistic = shorthand_of(alarm.metric), statistic_of(alarm)
     each_rps = rate_rps / count
     if metric == "cpu":
         return service.cpu_percent(each_rps / service.capacity)
@@ -81,7 +81,7 @@ def keeps_for_samples(alarm: Alarm) -> bool:
         return False
     window_s = alarm.evaluation_periods * alarm.period_s
     samples = 0 if is_silent(alarm.metric) else window_s / MINUTE_S
-    return samples < samples_needed(alarm.statistic)
+    return samples < samples_needed(statistic_of(alarm))
 
 
 def is_silent(metric: str | Metric) -> bool:

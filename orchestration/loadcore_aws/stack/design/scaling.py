@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from loadcore_aws.autoscaling.metrics import NAMED
+from loadcore_aws.autoscaling.metrics import NAMED, statistic_of
 from loadcore_aws.autoscaling.spec import Metric, Simple, StepPolicy, percentile_of
 from loadcore_aws.stack.design.group import GROUP
 from loadcore_aws.stack.names import format_time
@@ -144,7 +144,8 @@ def _is_over(schedule: Schedule, facts: Facts) -> bool:
 
 
 def _alarm(stack: Stack, alarm: Alarm) -> dict[str, Any]:
-    percentile = percentile_of(alarm.statistic) is not None
+    statistic = statistic_of(alarm)
+    percentile = percentile_of(statistic) is not None
     return {
         **_metric(stack, alarm.metric),
         "period_s": alarm.period_s,
@@ -155,8 +156,8 @@ def _alarm(stack: Stack, alarm: Alarm) -> dict[str, Any]:
         "missing_data": alarm.missing_data,
         "enabled": True,
         "description": alarm.description,
-        "statistic": "" if percentile else alarm.statistic,
-        "percentile": alarm.statistic if percentile else "",
+        "statistic": "" if percentile else statistic,
+        "percentile": statistic if percentile else "",
         "low_samples": alarm.low_samples if percentile else "",
         "actions": _actions(stack, alarm.actions),
         "ok_actions": _actions(stack, alarm.ok_actions),
