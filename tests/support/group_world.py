@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fast_time import NOW, FastTime
 
+from loadcore_aws.autoscaling.spec import Group
 from loadcore_aws.stack import converge, find
 from loadcore_aws.stack.account import Account
 from loadcore_aws.stack.design import balancer, group, scaling
@@ -19,6 +20,7 @@ from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.plan import Plan, _changes, in_order
 from loadcore_aws.stack.resource import Found, Resource, refs_in, resolved
+from loadcore_aws.stack.spec import Package, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
     from aws_front.front import Front
 
     from loadcore_aws.stack.progress import Event, Outcome
-    from loadcore_aws.stack.spec import Stack
 
 REGION = "eu-central-1"
+SMALL = Stack("demo", REGION, Package("a.whl"), group=Group(2, 4, drain_s=0))
 KINDS = (
     "load_balancer",
     "target_group",
@@ -137,3 +139,19 @@ def unresolved(resources: list[Resource]) -> set[str]:
     for each in resources:
         needed |= set(each.after)
     return needed - {each.address for each in resources}
+
+
+def settled(world: World, stack: Stack) -> None:
+    """Applies, and holds it to its word."""
+    outcome = world.apply(stack)
+    assert outcome.complete, [str(error) for _, error in outcome.failed]
+    assert changes(world, stack) == {}
+
+
+def changes(world: World, stack: Stack) -> dict[str, tuple[str, set[str]]]:
+    """Address → what is to be done to it and which settings are other than wanted."""
+    return {
+        change.address: (change.action, {reason.setting for reason in change.reasons})
+        for change in world.plan(stack).changes
+        if change.action != "keep" or change.surplus
+    }
