@@ -6,18 +6,20 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
+import hostile
 import pytest
 from command import LOADCORE, Terminal, loadcore, started
 from target import UNAVAILABLE, Target, silent, target, unused_port
 
 import loadcore as lc
 
-SHORT = ("-r", "100", "-d", "500ms", "-c", "4")
+# A connection for each request: none waits for another's answer, so none is unsent at the end.
+SHORT = ("-r", "100", "-d", "500ms", "-c", "50")
 
 
 def test_it_prints_the_table_and_nothing_else() -> None:
@@ -81,12 +83,12 @@ def test_every_flag_reaches_the_plan() -> None:
 def test_drop_after_gives_up_what_is_late() -> None:
     with target(silent) as server:
         done = loadcore(
-            "run", server.url, "-c", "1", "-r", "100", "-d", "1s", "--drop-after", "50ms",
+            "run", server.url, "-c", "1", "-r", "100", "-d", "2s", "--drop-after", "50ms",
             "--timeout", "300ms", "--json", "-",
         )  # fmt: skip
     requests = json.loads(done.stdout)["requests"]
     assert requests["dropped"] > 50
-    assert requests["scheduled"] == 100
+    assert requests["scheduled"] == 200
 
 
 def test_a_body_comes_from_the_line_a_file_or_standard_input(tmp_path: Path) -> None:
@@ -195,12 +197,10 @@ def test_a_signal_prints_and_saves_what_was_measured(
         target() as server,
         started("run", server.url, "-r", "100", "-d", "60s", *outputs, cwd=tmp_path) as process,
     ):
-        wait_for_requests(server, 20)
-        begin = time.monotonic()
+        wait_for_requests(server, 30)
         process.send_signal(number)
         stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert time.monotonic() - begin < 3
     assert stderr == ""
     assert re.search(r"interrupted +after", stdout)
     assert "p99.9" in stdout
@@ -210,38 +210,39 @@ def test_a_signal_prints_and_saves_what_was_measured(
     assert json.loads((tmp_path / "a.json").read_text())["interrupted"] is True
 
 
-def test_a_second_signal_ends_it_at_once() -> None:
-    patient = ("-c", "1", "-d", "60s", "--timeout", "60s")
-    with target(silent) as server, started("run", server.url, *patient) as process:
-        wait_for_requests(server, 1)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
-        assert process.poll() is None, "it did not wait for the answer"
-        begin = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=20)
-    assert time.monotonic() - begin < 0.5
-    assert process.returncode == 130
-    assert stdout == stderr == ""
+PATIENT = """
+import sys
+from loadcore.cli import _progress, main
+_progress.INTERRUPTED_DRAIN_S = 60
+sys.exit(main())
+"""
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    run = ("-c", "1", "-d", "60s", "--timeout", "60s", "--save", "a.run")
+    command = (sys.executable, "-c", PATIENT)
+    with target(silent) as server, open(tmp_path / "out", "wb") as file:
+        arguments = ("run", server.url, *run)
+        with Terminal(*arguments, command=command, stdout=file.fileno(), cwd=tmp_path) as terminal:
+            terminal.read_until("0 failed")
+            wait_for_requests(server, 1)
+            terminal.press(b"\x03")
+            terminal.read_until("stopping; Ctrl-C again")  # and waits for the answer
+            terminal.press(b"\x03")
+            assert terminal.exit_code() == 130
+    assert os.listdir(tmp_path) == ["out"]
+    assert (tmp_path / "out").read_bytes() == b""
+    assert "Traceback" not in terminal.output
 
 
 def test_a_signal_while_connecting_is_no_traceback() -> None:
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        # A full backlog: whoever connects next waits.
-        address = listener.getsockname()
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(address)
-        url = f"http://127.0.0.1:{address[1]}/"
-        with started("run", url, "-c", "2", "-d", "60s", "--connect-timeout", "60s") as process:
-            time.sleep(1)
-            process.send_signal(signal.SIGINT)
-            _, stderr = process.communicate(timeout=20)
-        for filler in fillers:
-            filler.close()
-    assert process.returncode == 130
-    assert "Traceback" not in stderr
+    with hostile.deaf() as url:
+        patient = ("-c", "2", "-d", "60s", "--connect-timeout", "60s")
+        with Terminal("run", url, *patient) as terminal:
+            terminal.read_until("connecting to")
+            terminal.press(b"\x03")
+            assert terminal.exit_code() == 130
+    assert "Traceback" not in terminal.output
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path: Path) -> None:
@@ -267,11 +268,12 @@ def test_a_terminal_of_another_alphabet_is_no_error() -> None:
 
 
 def test_a_terminal_sees_progress_and_color() -> None:
-    with target() as server, Terminal("run", server.url, "-r", "100", "-d", "3s") as terminal:
+    run = ("-r", "100", "-d", "3s", "-c", "300")  # a connection for each request, as above
+    with target() as server, Terminal("run", server.url, *run) as terminal:
         terminal.read_until("s left")
         assert terminal.exit_code() == 0
     live, table = terminal.output.rsplit("\r", 1)[0], terminal.output
-    assert re.search(r"\d+/s · p50 [\d.]+ .s, p99 [\d.]+ .s · 0 failed · [123] s left", live)
+    assert re.search(r"\d+/s · p50 [\d.]+ .s, p99 [\d.]+ .s · 0 failed · \d s left", live)
     assert "\x1b[1m" in table
     assert "300 completed of 300" in table
     for line in live.split("\r"):

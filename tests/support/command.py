@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from typing_extensions import Self
@@ -56,13 +57,21 @@ class Terminal:
     As a context manager it ends the process at the end of the block.
     """
 
-    def __init__(self, *arguments: str, stdout: int | None = None, **environment: str) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        command: Sequence[str] = LOADCORE,
+        stdout: int | None = None,
+        cwd: Path | None = None,
+        **environment: str,
+    ) -> None:
         self._descriptor, terminal = pty.openpty()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _IN_CONTROL, *LOADCORE, *arguments],
+            [sys.executable, "-c", _IN_CONTROL, *command, *arguments],
             stdin=terminal,
             stdout=terminal if stdout is None else stdout,
             stderr=terminal,
+            cwd=cwd,
             env={**os.environ, "TERM": "xterm", "COLUMNS": "80", **environment},
             start_new_session=True,
         )
