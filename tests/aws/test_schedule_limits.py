@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from fast_time import NOW
 
-from loadcore_aws.autoscaling.spec import Group, Schedule
-from loadcore_aws.stack import design
+from loadcore_aws.autoscaling.spec import Group, Schedule, Step, StepPolicy
+from loadcore_aws.stack.design import container_scaling, group
 from loadcore_aws.stack.design.facts import Facts, File
 from loadcore_aws.stack.find import wrong_with
 from loadcore_aws.stack.kinds import BY_NAME
@@ -20,7 +20,7 @@ from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.plan import Change, Plan, Reason
 from loadcore_aws.stack.plan_text import plain, plan_dict
 from loadcore_aws.stack.resource import Found, Resource
-from loadcore_aws.stack.spec import Containers, Package, Stack
+from loadcore_aws.stack.spec import Containers, Controller, Package, Stack
 
 WHEEL = File("a.whl", "a.whl", "0" * 64, 1)
 FACTS = Facts(
@@ -37,9 +37,8 @@ NIGHT = Schedule("night", cron="0 23 * * *", max=4)
 
 
 def designed(stack: Stack) -> Resource:
-    address = "scalable_target.main" if stack.containers else "auto_scaling_group.main"
-    (resource,) = (each for each in design.resources(stack, FACTS) if each.address == address)
-    return resource
+    """What has the limits: the group, or the target that stands for the service."""
+    return (container_scaling if stack.containers else group).resources(stack, FACTS)[0]
 
 
 def wrong(stack: Stack, **have: Any) -> dict[str, tuple[Any, Any]]:
@@ -97,25 +96,26 @@ NOON = Schedule("noon", cron="0 12 * * *", desired=6)
 FIXED = Group(2, 10, desired=3)
 
 
+UP = StepPolicy("up", (Step(1, 0),))
+
+
 @pytest.mark.parametrize(
-    ("schedules", "have", "differs"),
+    ("tables", "differs"),
     [
-        ((), {"desired": 6}, {"desired": (6, 3)}),
-        ((NOON,), {"desired": 6}, {}),
-        ((NOON,), {"desired": 7}, {"desired": (7, 3)}),
-        # raised by a schedule's min, within which 3 is no longer
-        ((MORNING,), {"min": 4, "desired": 4}, {}),
-        ((MORNING,), {"min": 4, "desired": 5}, {}),
-        ((MORNING,), {"min": 2, "desired": 5}, {"desired": (5, 3)}),
-        ((MORNING,), {"min": 3, "desired": 5}, {"min": (3, 2), "desired": (5, 3)}),
+        ({}, {"desired": (9, 3)}),
+        ({"policy": (UP,)}, {}),
+        ({"schedule": (NOON,)}, {}),
+        ({"schedule": (MORNING,)}, {}),
+        ({"controller": Controller("control.toml")}, {}),
     ],
 )
-def test_desired_is_the_schedules_while_their_limits_hold(
-    schedules: tuple[Schedule, ...],
-    have: dict[str, int],
-    differs: dict[str, tuple[int, int]],
+def test_desired_is_the_files_where_nothing_else_moves_it(
+    tables: dict[str, Any], differs: dict[str, tuple[int, int]]
 ) -> None:
-    assert wrong(replace(INSTANCES, group=FIXED, schedule=schedules), **have) == differs
+    """An apply under load must not cut the group to what it began with."""
+    stack = replace(INSTANCES, group=FIXED, **tables)
+    assert wrong(stack, desired=9) == differs
+    assert designed(stack).settings["initial"] == 3
 
 
 MINUTE, WEEK = timedelta(minutes=1), timedelta(weeks=1)

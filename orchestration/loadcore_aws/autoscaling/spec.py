@@ -245,7 +245,8 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Group:
-    """The Auto Scaling group's own settings. `desired` None: min, and what policies make of it."""
+    """The Auto Scaling group's own settings. `desired` None: min. It is what the group begins with
+    where a policy, a schedule or a controller moves it from then on, and else what holds."""
 
     min: int = 1
     max: int = 1

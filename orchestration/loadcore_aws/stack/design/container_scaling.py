@@ -23,7 +23,7 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
         "resource": SERVICE,
         "min": stack.group.min,
         "max": stack.group.max,
-        "scheduled": scheduled(stack, facts, "min", "max"),
+        "scheduled": scheduled(stack, facts),
     }
     made = [Resource("scalable_target", "main", limits)]
     made += [

@@ -60,7 +60,11 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
 
 
 def _group(stack: Stack, facts: Facts) -> Resource:
-    """After the listener: a target group without one calls no instance healthy."""
+    """After the listener: a target group without one calls no instance healthy.
+
+    The file's `desired` holds where nothing else moves the number. Otherwise it is what the group
+    begins with: an apply must not undo what the load made of it.
+    """
     group = stack.group
     settings: dict[str, Any] = {
         "min": group.min,
@@ -81,17 +85,19 @@ def _group(stack: Stack, facts: Facts) -> Resource:
         "termination_policies": ["Default"],
         "capacity_rebalance": _has_spot(stack),
         "group_metrics": list(METRICS),
-        "scheduled": scheduled(stack, facts, "min", "max", "desired"),
+        "scheduled": scheduled(stack, facts),
+        "initial": group.min if group.desired is None else group.desired,
     }
-    if group.desired is not None:
+    moved = stack.policy or stack.schedule or stack.controller is not None
+    if group.desired is not None and not moved:
         settings["desired"] = group.desired
     after = ("listener.main", *network.way_out(stack))
     return Resource("auto_scaling_group", "main", settings, after)
 
 
-def scheduled(stack: Stack, facts: Facts, *keys: str) -> dict[str, list[int]]:
-    """Key → the values that schedules may have given it by the time it is looked at."""
-    return {key: sorted(set(_values(stack.schedule, key, facts.now))) for key in keys}
+def scheduled(stack: Stack, facts: Facts) -> dict[str, list[int]]:
+    """Limit → the values that schedules may have given it by the time it is looked at."""
+    return {key: sorted(set(_values(stack.schedule, key, facts.now))) for key in ("min", "max")}
 
 
 def _values(schedules: Iterable[Schedule], key: str, now: datetime | None) -> Iterator[int]:

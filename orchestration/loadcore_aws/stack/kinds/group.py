@@ -48,15 +48,15 @@ class AutoScalingGroup(Kind):
     `on_demand_base`, `on_demand_percent`, `spot_strategy`), `subnets` and `target_groups` (sorted),
     `warmup_s` (the default instance warm-up, None for none), `min_healthy_percent` and
     `max_healthy_percent` (of the instance maintenance policy), `group_metrics` (sorted, published
-    each minute), `scheduled` (of `min`, `max` and `desired`, the values that schedules give them).
-    Without `desired` the group begins at min and is left to its policies.
+    each minute), `scheduled` (of `min` and `max`, the values that schedules give them), `initial`
+    (how many it begins with). Without `desired` it is left to what moves it from then on.
 
     Another template or other instance types are an instance refresh with rollback. While it is
     under way `find` tells what it brings, so an apply that was interrupted goes on waiting for it.
     """
 
     name = "auto_scaling_group"
-    unread = frozenset({"scheduled"})
+    unread = frozenset({"scheduled", "initial"})
     ready_within_s = 900.0
     gone_within_s = 900.0
 
@@ -93,7 +93,7 @@ class AutoScalingGroup(Kind):
 
     def create(self, account: Account, want: Want) -> None:
         """Its metrics can only be switched on afterwards, which is an update of its own."""
-        settings = {"desired": want.settings["min"], **want.settings}
+        settings = {"desired": want.settings["initial"], **want.settings}
         warmup_s = settings["warmup_s"]
         account.client(SERVICE).create_auto_scaling_group(
             AutoScalingGroupName=want.physical,

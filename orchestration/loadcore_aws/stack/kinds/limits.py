@@ -9,19 +9,15 @@ if TYPE_CHECKING:
 
 
 def left_to_schedules(want: Settings, have: Settings) -> frozenset[str]:
-    """Which of `min`, `max` and `desired` are not the file's but a schedule's, by the setting
-    `scheduled`: each of them to the values that schedules give it.
+    """Which of `min` and `max` are not the file's but a schedule's, by the setting `scheduled`:
+    each of them to the values that schedules give it.
 
     None at all where the one limit does not go with what is wanted of the other: AWS refuses a min
-    above max, so both are to be the file's. While a schedule's limits hold, `desired` is its and
-    the policies' matter: the file's may lie outside of them.
+    above max, so both are to be the file's.
     """
     scheduled = want.get("scheduled", {})
     held = {key for key in ("min", "max") if have.get(key) in scheduled.get(key, ())}
     low, high = ((have if key in held else want).get(key) for key in ("min", "max"))
     if low is not None and high is not None and low > high:
         return frozenset()
-    moved = any(have[key] != want[key] for key in held)
-    if moved or have.get("desired") in scheduled.get("desired", ()):
-        held.add("desired")
     return frozenset(held)
