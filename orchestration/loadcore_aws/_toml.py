@@ -70,6 +70,9 @@ def parse(
     except ValueError:  # of int(), for thousands of digits
         sentence = f"holds a whole number of more than {INTEGER_BITS} bits; give a smaller one"
         raise lc.PlanError(source, sentence) from None
+    except RecursionError:
+        sentence = "holds lists or tables hundreds deep; no setting is deeper than a few"
+        raise lc.PlanError(source, sentence) from None
     reading = Reading()
     value = reading.table(cls, {k: v for k, v in table.items() if k not in ignore}, ())
     if reading.faults:
@@ -242,6 +245,8 @@ def _shown(raw: Any) -> str:
         text = repr(raw)
     except ValueError:  # thousands of digits
         return "a number without end"
+    except RecursionError:  # of dotted keys, which are read without any
+        return "a table without end"
     return text if len(text) <= SHOWN_MAX else f"{text[:SHOWN_MAX]}…"
 
 

@@ -174,15 +174,14 @@ def numbers(
 ) -> list[tuple[list[float], int]]:
     """The named columns of CSV text as numbers, and the line of each row; NaN where an optional
     column is not there. Raises SpecError."""
-    reader = csv.DictReader(text.splitlines())
-    header = reader.fieldnames or ()
+    header, lines = _csv(text, source)
     missing = [name for name in columns if name not in header]
     if missing:
         sentence = f"has no column {missing[0]}; the first line names {', '.join(columns)}"
         raise SpecError(source, [Fault((), sentence, 1)])
     wanted = [*columns, *(name for name in optional if name in header)]
     rows, faults = [], []
-    for row in reader:
+    for row, line in lines:
         values = []
         for name in wanted:
             try:
@@ -190,12 +189,24 @@ def numbers(
             except ValueError:
                 values.append(math.nan)
             if not math.isfinite(values[-1]):
-                faults.append(Fault((name,), f"is {row[name] or ''!r}, no number", reader.line_num))
-        rows.append((values + [math.nan] * (len(columns) + len(optional) - len(wanted)),
-                     reader.line_num))  # fmt: skip
+                faults.append(Fault((name,), f"is {row[name] or ''!r}, no number", line))
+        rows.append((values + [math.nan] * (len(columns) + len(optional) - len(wanted)), line))
     if faults:
         raise SpecError(source, faults)
     return rows
+
+
+def _csv(text: str, source: str) -> tuple[Sequence[str], list[tuple[dict[str, str], int]]]:
+    """The header, and each row with its line."""
+    reader = csv.DictReader(text.splitlines())
+    try:
+        rows = [(row, reader.line_num) for row in reader]
+    except csv.Error as error:  # a cell beyond csv.field_size_limit()
+        line = reader.reader.line_num
+        raise SpecError(
+            source, [Fault((), f"is no CSV: {error}; is a quote left open?", line)]
+        ) from None
+    return reader.fieldnames or (), rows
 
 
 def _point_faults(points: Sequence[tuple[float, float]]) -> Iterator[Fault]:

@@ -68,6 +68,9 @@ __all__ = [
 NAME = re.compile(r"[a-z][a-z0-9-]{0,14}[a-z0-9]")
 TAG = re.compile(r"[\w .:/=+\-@]*")
 """what all services take in a tag ("tagKeyType" and "tagValueType", IAM API Reference)"""
+TAGS_MAX = 45
+"""AWS takes 50 ("Tag naming limits and requirements", Tagging AWS Resources User Guide), and an
+image or a database has five of ours"""
 REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 GROUP = Group(min=2, max=4)
 
@@ -105,6 +108,10 @@ class Stack:
         if not NAME.fullmatch(self.name):
             yield Fault(("name",), f"is {self.name!r}; take 2 to 16 of a-z, 0-9 and -, a letter "
                                    "first")  # fmt: skip
+        elif "--" in self.name or self.name.startswith(("sthree-", "amzn-s3-demo-")):
+            yield Fault(("name",), f"is {self.name!r}; take none with --, and none that begins "
+                                   "with sthree- or amzn-s3-demo-, as buckets, repositories and "
+                                   "databases may not be called so")  # fmt: skip
         elif self.name == "internal" or self.name.startswith(("internal-", "sg-")):
             yield Fault(("name",), f"is {self.name!r}; AWS keeps internal- (balancers) and sg- "
                                    "(security groups) for itself; choose another")  # fmt: skip
@@ -112,8 +119,11 @@ class Stack:
             yield Fault(("region",), f"is {self.region!r}; give one such as eu-central-1")
         if self.account and not re.fullmatch(r"\d{12}", self.account):
             yield Fault(("account",), f"is {self.account!r}; an account has 12 digits")
+        if len(self.tags) > TAGS_MAX:
+            yield Fault(("tags",), f"are {len(self.tags)}; give {TAGS_MAX} at most, as the stack "
+                                   "itself needs the rest of AWS's 50")  # fmt: skip
         for key, text in self.tags.items():
-            if key.startswith(("aws:", "loadcore:")) or not 1 <= len(key) <= 128:
+            if key.lower().startswith(("aws:", "loadcore:")) or not 1 <= len(key) <= 128:
                 yield Fault(("tags", key), "is kept for others; choose another name")
             if not TAG.fullmatch(key) or not TAG.fullmatch(text):
                 sentence = "has what not every service takes in a tag"

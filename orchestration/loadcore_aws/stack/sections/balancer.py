@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -10,6 +11,10 @@ from loadcore_aws.stack.sections.checks import port_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+PATH = re.compile(r"/[\w.~!$&'()*+,;=:@/?%-]{0,1023}", re.ASCII)
+"""a path and its query (RFC 3986, section 3.3; "HealthCheckPath", CreateTargetGroup, Elastic Load
+Balancing API Reference)"""
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,9 @@ class Health:
     def faults(self) -> Iterator[Fault]:
         if not self.path.startswith("/"):
             yield Fault(("path",), f"is {self.path!r}; it begins with /")
+        elif not PATH.fullmatch(self.path):
+            yield Fault(("path",), f"is {self.path!r}; take what a URL takes, 1024 characters at "
+                                   "most, the rest as %20 and so on")  # fmt: skip
         if not 5 <= self.interval_s <= 300:
             yield Fault(("interval_s",), "must be from 5 to 300")
         if not 2 <= self.timeout_s <= 120:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from loadcore_aws._faults import Fault
-from loadcore_aws.stack.sections.checks import port_faults
+from loadcore_aws.stack.sections.checks import argument_faults, environment_faults, port_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +72,7 @@ class Instances:
             yield Fault(("disk_gb",), "must be 2 or more")
         if self.migration and not self.bake:
             yield Fault(("migration",), "needs bake = true: it runs on the template instance")
+        yield from environment_faults(self.environment)
 
 
 @dataclass(frozen=True)
@@ -87,3 +88,4 @@ class Service:
         yield from port_faults(("port",), self.port)
         if self.threads < 0:
             yield Fault(("threads",), "must be 0 or more")
+        yield from argument_faults(self.arguments)

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Literal
 from loadcore_aws._faults import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+IPV4, IPV6 = ipaddress.IPv4Network("0.0.0.0/0"), ipaddress.IPv6Network("2000::/3")
+"""all that is reachable; of IPv6 the global unicast space (RFC 4291, section 2.4, as IANA gives it
+out)"""
+PREFIX_MAX = 24
 
 
 @dataclass(frozen=True)
@@ -23,9 +28,20 @@ class Network:
     nat: bool = False
 
     def faults(self) -> Iterator[Fault]:
-        yield from cidr_faults(("cidr",), self.cidr, prefix_max=24)
+        yield from self._cidr_faults()
         if self.nat and self.kind == "default":
             yield Fault(("nat",), 'needs kind = "own": the default VPC has no private subnets')
+
+    def _cidr_faults(self) -> Iterator[Fault]:
+        """The longest prefix leaves room for four subnets of the size that a balancer needs."""
+        if faults := list(cidr_faults(("cidr",), self.cidr)):
+            yield from faults
+            return
+        network = ipaddress.ip_network(self.cidr)
+        if network.version != 4:
+            yield Fault(("cidr",), f"is {self.cidr}; a VPC begins with IPv4, such as 10.20.0.0/16")
+        elif not 16 <= network.prefixlen <= PREFIX_MAX:
+            yield Fault(("cidr",), f"is a /{network.prefixlen}; take /16 to /{PREFIX_MAX}")
 
 
 @dataclass(frozen=True)
@@ -39,17 +55,28 @@ class Access:
         for key in ("clients", "ssh"):
             for index, cidr in enumerate(getattr(self, key)):
                 yield from cidr_faults((key, index), cidr)
-        if "0.0.0.0/0" in self.ssh or "::/0" in self.ssh:
+        if open_to_all(self.ssh):
             yield Fault(("ssh",), "is open to the whole Internet; name your own addresses")
 
 
-def cidr_faults(
-    where: tuple[str | int, ...], cidr: str, prefix_max: int | None = None
-) -> Iterator[Fault]:
+def cidr_faults(where: tuple[str | int, ...], cidr: str) -> Iterator[Fault]:
     try:
-        network = ipaddress.ip_network(cidr)
+        ipaddress.ip_network(cidr)
     except ValueError as error:
         yield Fault(where, f"is {cidr!r}: {error}; give one such as 10.20.0.0/16")
-        return
-    if prefix_max is not None and not 16 <= network.prefixlen <= prefix_max:
-        yield Fault(where, f"is a /{network.prefixlen}; take /16 to /{prefix_max}")
+
+
+def open_to_all(cidrs: Iterable[str]) -> bool:
+    """Whether they hold the whole Internet, however it is written or cut up; what is no CIDR does
+    not count."""
+    v4, v6 = [], []
+    for cidr in cidrs:
+        if not any(cidr_faults((), cidr)):
+            network = ipaddress.ip_network(cidr)
+            if isinstance(network, ipaddress.IPv4Network):
+                v4.append(network)
+            else:
+                v6.append(network)
+    return any(map(IPV4.subnet_of, ipaddress.collapse_addresses(v4))) or any(
+        map(IPV6.subnet_of, ipaddress.collapse_addresses(v6))
+    )

@@ -17,6 +17,11 @@ RETENTION_DAYS = (
     3288, 3653,
 )  # fmt: skip
 
+KEY_BYTES_MAX = 255
+"""of an attribute that is a key ("Quotas in Amazon DynamoDB", Amazon DynamoDB Developer Guide)"""
+IMAGE_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
+"""Docker's grammar of a tag, which ECR keeps to"""
+
 
 @dataclass(frozen=True)
 class Logs:
@@ -43,11 +48,22 @@ class Topic:
 
 @dataclass(frozen=True)
 class Table:
-    """A DynamoDB table, billed by request."""
+    """A DynamoDB table, billed by request; without `sort_key`, "", each item has a partition key of
+    its own."""
 
     partition_key: str = "userId"
     sort_key: str = ""
     point_in_time_recovery: bool = True
+
+    def faults(self) -> Iterator[Fault]:
+        if not self.partition_key:
+            yield Fault(("partition_key",), "is empty; name an attribute, such as userId")
+        for key in ("partition_key", "sort_key"):
+            if len(getattr(self, key).encode()) > KEY_BYTES_MAX:
+                yield Fault((key,), f"is longer than {KEY_BYTES_MAX} bytes; shorten it")
+        if self.sort_key and self.sort_key == self.partition_key:
+            yield Fault(("sort_key",), f"is {self.sort_key!r}, as partition_key is; name another "
+                                       "attribute, or leave it out")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -82,6 +98,9 @@ class Containers:
     memory_mb: int = 512
 
     def faults(self) -> Iterator[Fault]:
+        if not IMAGE_TAG.fullmatch(self.image_tag):
+            yield Fault(("image_tag",), f"is {self.image_tag!r}; take 1 to 128 letters, digits and "
+                                        "_ . -, a letter, digit or _ first")  # fmt: skip
         if self.cpu not in FARGATE_MEMORY_MB:
             known = ", ".join(map(str, FARGATE_MEMORY_MB))
             yield Fault(("cpu",), f"is {self.cpu}; Fargate takes {known}")
