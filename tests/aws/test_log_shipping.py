@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from aws_front.front import Front
+
 PATIENCE_S = 20.0
 DAY_MS = 24 * 3600 * 1000
 
@@ -335,8 +337,8 @@ def test_a_slow_cloud_makes_the_reader_wait(tmp_path: Path) -> None:
     assert sending.logs.messages == [f"line {number}" for number in range(1, 1001)]
 
 
-def test_it_works_with_the_service(moto_url: str, credentials: None, tmp_path: Path) -> None:
-    logs = Session(region="eu-central-1", endpoint_url=moto_url).client("logs")
+def test_it_works_with_the_service(aws: Front, tmp_path: Path) -> None:
+    logs = Session(region="eu-central-1", endpoint_url=aws.url).client("logs")
     logs.create_log_group(logGroupName="/shipped")
     said: list[str] = []
     now_ms = int(time.time() * 1000)

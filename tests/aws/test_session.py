@@ -14,10 +14,11 @@ from loadcore_aws import Session
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from aws_front.front import Front
 
-@pytest.mark.usefixtures("credentials")
-def test_a_client_reaches_the_endpoint_it_is_given(moto_url: str) -> None:
-    queues = Session(region="eu-central-1", endpoint_url=moto_url).client("sqs")
+
+def test_a_client_reaches_the_endpoint_it_is_given(aws: Front) -> None:
+    queues = Session(region="eu-central-1", endpoint_url=aws.url).client("sqs")
     url = queues.create_queue(QueueName="loadcore-session")["QueueUrl"]
     assert queues.list_queues()["QueueUrls"] == [url]
     queues.delete_queue(QueueUrl=url)
@@ -109,4 +110,4 @@ def test_without_boto3_the_import_says_what_to_install(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].endswith("pip install 'loadcore[aws]'")
+    assert done.stderr.splitlines()[-1].endswith("run  pip install '.[aws]'  in loadcore's folder")

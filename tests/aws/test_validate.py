@@ -194,7 +194,7 @@ def test_any_way_of_balancing_is_admissible(turns: list[int], data: st.DataObjec
 
 def test_stress_drives_the_route_of_likes() -> None:
     with lc.serve(port=0) as service:
-        run = stress(f"{service.url}/", rate=200.0, duration_s=0.5, connections=4)
+        run = stress(f"{service.url}/", rate=200.0, duration_s=0.5, connections=100)
         counted = json.loads(forwarded(service.url, "GET", "/v1/loadcore-stress/likes", {})[2])
     assert run.requests.scheduled == 100
     assert counted["likes"] == run.requests.completed == 100

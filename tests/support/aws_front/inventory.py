@@ -53,6 +53,7 @@ def inventory(url: str, region: str) -> dict[str, list[str]]:
     for service in {kind.partition(".")[0] for kind in KINDS}:
         clients(service)  # made one by one: boto3's sessions are for one thread at a time
     clients("ec2").describe_vpcs()  # moto makes a region when first asked, and not in two threads
+    clients("ec2").describe_key_pairs()  # the first such call changes how moto writes all answers
     with ThreadPoolExecutor(4) as pool:
         counted = dict(zip(KINDS, pool.map(count, KINDS.values()), strict=True))
     return {kind: names for kind, names in counted.items() if names}
