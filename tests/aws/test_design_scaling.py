@@ -8,7 +8,7 @@ import pytest
 from fast_time import NOW
 
 from loadcore_aws.autoscaling.spec import Alarm, Metric
-from loadcore_aws.stack import design
+from loadcore_aws.stack.design import scaling
 from loadcore_aws.stack.design.facts import Facts, File
 from loadcore_aws.stack.spec import Package, Stack
 
@@ -21,7 +21,7 @@ FACTS = Facts(
 def made(address: str, **tables: Any) -> dict[str, Any]:
     """The settings of one resource of a stack with such tables."""
     stack = Stack("demo", "eu-central-1", Package("a.whl"), **tables)
-    (found,) = (each for each in design.resources(stack, FACTS) if each.address == address)
+    (found,) = (each for each in scaling.resources(stack, FACTS) if each.address == address)
     return dict(found.settings)
 
 

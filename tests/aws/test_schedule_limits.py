@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from fast_time import NOW
 
-from loadcore_aws.autoscaling.spec import Group, Schedule, Step, StepPolicy
-from loadcore_aws.stack.design import container_scaling, group
+from loadcore_aws import _toml
+from loadcore_aws._faults import SpecError
+from loadcore_aws.autoscaling.spec import Group, Scaling, Schedule, Step, StepPolicy
+from loadcore_aws.stack.design import container_scaling
+from loadcore_aws.stack.design import group as group_design
 from loadcore_aws.stack.design.facts import Facts, File
 from loadcore_aws.stack.find import wrong_with
 from loadcore_aws.stack.kinds import BY_NAME
@@ -38,7 +41,9 @@ NIGHT = Schedule("night", cron="0 23 * * *", max=4)
 
 def designed(stack: Stack) -> Resource:
     """What has the limits: the group, or the target that stands for the service."""
-    return (container_scaling if stack.containers else group).resources(stack, FACTS)[0]
+    part = container_scaling if stack.containers else group_design
+    limited: Resource = part.resources(stack, FACTS)[0]
+    return limited
 
 
 def wrong(stack: Stack, **have: Any) -> dict[str, tuple[Any, Any]]:
@@ -139,6 +144,52 @@ def test_of_what_happens_once_the_last_that_is_over_counts_and_what_is_near(
 ) -> None:
     stack = replace(base, group=Group(2, 10), schedule=schedules)
     assert {low for low in range(10) if not wrong(stack, min=low)} == allowed
+
+
+TEXT = """
+[group]
+min = 2
+max = 10
+[[schedule]]
+name = "day"
+cron = "0 7 * * *"
+{}
+[[schedule]]
+name = "night"
+cron = "0 20 * * *"
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("day", "night", "said"),
+    [
+        ("min = 20", "min = 2", ["line 8: schedule[1].min is 20, above max of"]),
+        ("desired = 30", "desired = 2", ["line 8: schedule[1].desired is 30, above max of"]),
+        ("max = 12", "desired = 13", ["line 12: schedule[2].desired is 13, above max of"]),
+        ("max = 1", "min = 2", ["line 8: schedule[1].max is 1, below min of"]),
+        ("min = 3", "desired = 1", ["line 12: schedule[2].desired is 1, below min of"]),
+        ("min = 11", "max = 1", ["line 8: schedule[1].min is 11", "line 12: schedule[2].max is 1"]),
+        # within what the other may have set by then
+        ("max = 30", "min = 20", []),
+        ("min = 1", "max = 1", []),
+        ("min = 20\nmax = 20", "desired = 20", []),
+        ("min = 0\ndesired = 0", "max = 0", []),
+        ("min = 10", "max = 2", []),
+    ],
+)
+def test_a_schedule_that_can_never_take_effect_is_refused(
+    day: str, night: str, said: list[str]
+) -> None:
+    text = TEXT.format(day, night)
+    if not said:
+        assert _toml.parse(Scaling, text).schedule
+        return
+    with pytest.raises(SpecError) as refused:
+        _toml.parse(Scaling, text)
+    told = [str(fault) for fault in refused.value.faults]
+    assert len(told) == len(said)
+    assert all(sentence.startswith(start) for sentence, start in zip(told, said, strict=True))
 
 
 def test_a_plan_shows_plain_numbers() -> None:

@@ -319,6 +319,27 @@ class Scaling:
             if policy.name in callable_policies - used:
                 yield Fault(("policy", index, "name"), f"{policy.name!r} is no alarm's action: "
                             "name it in one, or leave the policy out")  # fmt: skip
+        yield from self._schedule_faults()
+
+    def _schedule_faults(self) -> Iterator[Fault]:
+        """Of actions that can never take effect, whatever limits the group and its schedules have
+        set by then: min is at most max, and desired between them ("UpdateAutoScalingGroup", Amazon
+        EC2 Auto Scaling API Reference)."""
+        least = [each.min for each in self.schedule if each.min is not None]
+        most = [each.max for each in self.schedule if each.max is not None]
+        lowest, highest = min([self.group.min, *least]), max([self.group.max, *most])
+        said = "of [group] and of every schedule"
+        for index, each in enumerate(self.schedule):
+            for key in ("min", "max", "desired"):
+                value, where = getattr(each, key), ("schedule", index, key)
+                if value is None:
+                    continue
+                if key != "max" and each.max is None and value > highest:
+                    sentence = f"is {value}, above max {said}, {highest}: AWS would refuse it"
+                    yield Fault(where, f"{sentence}; give the schedule a max, too")
+                if key != "min" and each.min is None and value < lowest:
+                    sentence = f"is {value}, below min {said}, {lowest}: AWS would refuse it"
+                    yield Fault(where, f"{sentence}; give the schedule a min, too")
 
 
 def percentile_of(statistic: Statistic) -> float | None:
