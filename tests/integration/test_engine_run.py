@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import hostile
 import pytest
 from hostile import ScriptedServer
+from open_loop import assert_all_due
 
 import loadcore as lc
 
@@ -34,6 +35,13 @@ def _balanced(requests: lc.Requests) -> bool:
         requests.scheduled == requests.sent + requests.dropped + requests.unsent
         and requests.sent == ended
     )
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def _all_completed(requests: int) -> lc.Requests:
@@ -69,17 +77,17 @@ def test_an_open_loop_schedules_rate_times_duration(rate: float, threads: int) -
     expected = {500: 400, 333.3: 267}[rate]
     with _healthy() as server:
         run = lc.run(server.url, rate=rate, duration=0.8, connections=8, threads=threads)
-        assert server.requests == expected
-    assert run.requests == _all_completed(expected)
+        assert server.requests == run.requests.sent
+    assert_all_due(run.requests, expected)
     assert run.duration == pytest.approx(0.8)
-    assert run.latency.count == run.send_lag.count == expected
+    assert run.latency.count == run.send_lag.count == run.requests.sent
 
 
 def test_an_open_loop_ends_after_its_count() -> None:
     with _healthy() as server:
         run = lc.run(server.url, rate=1000, requests=321, connections=8, threads=2)
-        assert server.requests == 321
-    assert run.requests == _all_completed(321)
+        assert server.requests == run.requests.sent
+    assert_all_due(run.requests, 321)
     assert run.duration == pytest.approx(0.321, abs=1e-6)
 
 
@@ -94,8 +102,8 @@ def test_warmup_is_sent_and_counted_apart(rate: int | None) -> None:
     assert run.latency.count == run.requests.completed
     assert run.duration == pytest.approx(0.5, abs=0.05)
     if rate is not None:
-        assert run.requests == _all_completed(200)
-        assert run.warmup_requests == _all_completed(120)
+        assert_all_due(run.requests, 200)
+        assert_all_due(run.warmup_requests, 120)
 
 
 def test_what_cannot_be_sent_in_time_is_unsent_or_dropped() -> None:
@@ -122,7 +130,8 @@ def test_what_cannot_be_sent_in_time_is_unsent_or_dropped() -> None:
     assert kept.blocked.max > 0.5
     assert _balanced(dropping.requests)
     assert dropping.requests.dropped > dropping.requests.unsent
-    assert dropping.latency.max < 0.6, "what was sent late should have been dropped"
+    # Of what was sent late, that is: how long the answer then takes is not the drop's to say.
+    assert dropping.send_lag.max < 0.5, "what was sent late should have been dropped"
 
 
 @pytest.mark.parametrize("drop_after", [None, 0.000_001])
@@ -138,7 +147,7 @@ def test_a_rate_that_nobody_can_reach_is_accounted_for_on_time(drop_after: float
             drop_after=drop_after,
         )
         assert server.requests == run.requests.sent == run.requests.completed > 0
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 10
     assert run.requests.scheduled == 30_000_000
     left = run.requests.dropped if drop_after else run.requests.unsent
     assert left > 25_000_000
@@ -202,22 +211,24 @@ def test_the_bytes_are_those_on_the_wire() -> None:
 @pytest.mark.parametrize("rate", [None, 300])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_a_target_that_goes_away_and_comes_back(rate: int | None, threads: int) -> None:
-    away_s = 0.5
+    duration_s = 5
     with ScriptedServer(hostile.answering(hostile.OK)) as server:
         with lc.start(
             server.url,
             rate=rate,
-            duration=2.5,
+            duration=duration_s,
             interval=0.1,
             connections=4,
             threads=threads,
-            timeout=1,
+            timeout=20,
         ) as handle:
-            time.sleep(0.7)
+            _until(lambda: handle.progress().requests.completed > 0)
             server.vanish()
-            gone = time.monotonic()
-            time.sleep(away_s)
-            away_s = time.monotonic() - gone
+            gone_s = handle.progress().elapsed
+            time.sleep(1)
+            refused = handle.progress().requests.failed.connect
+            _until(lambda: handle.progress().requests.failed.connect > refused)
+            back_s = handle.progress().elapsed
             server.appear()
             run = handle.wait()
         assert server.requests_settled(0) >= run.requests.completed
@@ -231,22 +242,27 @@ def test_a_target_that_goes_away_and_comes_back(rate: int | None, threads: int) 
     assert run.connects > 4
 
     rows = run.timeline()
+    # A machine that is busy may take up a little later what had arrived before.
     quiet = [
         row
         for row, start in enumerate(rows["start_s"])
-        if start >= 1.0 and start + rows["length_s"][row] <= 1.1 + 1e-6
+        if start >= gone_s + 0.5 and start + rows["length_s"][row] <= back_s
     ]
     assert quiet
     assert all(rows["completed"][row] == 0 for row in quiet), "answers from a target that is away"
-    assert all(rows["connect"][row] > 0 for row in quiet), "being away shows as silence"
-    assert rows["completed"][-1] > 0, "the run has not recovered"
+    assert any(rows["connect"][row] > 0 for row in quiet), "being away shows as silence"
+    recovered = rows["completed"][quiet[-1] + 1 :]
+    assert sum(recovered) > 0, "the run has not recovered"
     if rate is not None:
-        assert run.requests.scheduled == rate * 2.5
-        assert run.requests.unsent == run.requests.dropped == 0
+        away_s = back_s - gone_s
+        assert run.requests.scheduled == rate * duration_s
+        assert run.requests.dropped == 0
+        # Those of the time away were sent; a few may wait for a connection at the end.
+        assert run.requests.unsent < rate * away_s
         # Back-off delays the return; who then is served has waited since the intended start.
         assert run.latency.max > 0.6 * away_s
         assert run.service_time.p99 < 0.5 * away_s
-        assert run.blocked.max == pytest.approx(run.latency.max, rel=0.3)
+        assert 0.6 * away_s < run.blocked.max < 1.5 * run.latency.max
 
 
 def _nobody_listens() -> str:
@@ -260,22 +276,30 @@ def _nobody_listens() -> str:
 def test_unreachable_from_the_start(rate: int | None, threads: int) -> None:
     begin = time.monotonic()
     with pytest.raises(lc.RunError, match="Connection refused"):
-        lc.run(_nobody_listens(), rate=rate, duration=5, connections=500, threads=threads)
-    assert time.monotonic() - begin < 1.5
+        lc.run(
+            _nobody_listens(),
+            rate=rate,
+            duration=60,
+            connections=500,
+            threads=threads,
+            connect_timeout=60,
+        )
+    assert time.monotonic() - begin < 20
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
         ("http+unix://%2Fnowhere%2Fat-all.sock/", "No such file or directory"),
-        ("http://name.invalid/", "no address"),
+        # A label is 63 letters at the most: no name server is asked.
+        (f"http://{'a' * 70}.invalid/", "no address"),
     ],
 )
 def test_no_such_target(url: str, reason: str) -> None:
     begin = time.monotonic()
     with pytest.raises(lc.RunError, match=reason):
-        lc.run(url, requests=10, threads=1, connect_timeout=2)
-    assert time.monotonic() - begin < 4
+        lc.run(url, requests=10, threads=1, connect_timeout=60)
+    assert time.monotonic() - begin < 20
 
 
 SLOW_NAMES = """
@@ -285,7 +309,7 @@ SLOW_NAMES = """
 #include <unistd.h>
 extern "C" int getaddrinfo(const char* name, const char* service, const struct addrinfo* hints,
                            struct addrinfo** found) {
-  if (name && strcmp(name, "slow.invalid") == 0) sleep(5);
+  if (name && strcmp(name, "slow.invalid") == 0) sleep(50);
   auto next = reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
   return next(name, service, hints, found);
 }
@@ -318,9 +342,9 @@ def test_a_silent_name_server_is_not_waited_for(tmp_path: Path) -> None:
         check=True,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
     )
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 25
     assert "did not answer in time" in probe.stdout
 
 
@@ -328,9 +352,9 @@ def test_a_target_that_never_accepts_is_given_up_after_one_connect_timeout() -> 
     with hostile.deaf() as url:
         begin = time.monotonic()
         with pytest.raises(lc.RunError, match="timed out"):
-            lc.run(url, requests=10, connections=1000, threads=2, connect_timeout=0.5)
-        # Not one timeout for every 128 connections, which are tried at once.
-        assert time.monotonic() - begin < 2
+            lc.run(url, requests=10, connections=1000, threads=1, connect_timeout=2)
+        # Not one timeout for every 128 connections, which are tried at once: that would be 16 s.
+        assert time.monotonic() - begin < 10
 
 
 # --- addresses
@@ -377,8 +401,9 @@ def test_two_engines_in_two_python_threads() -> None:
             thread.start()
         for thread in threads:
             thread.join()
-        assert one.requests == other.requests == 320
-    assert runs["one"].requests == runs["other"].requests == _all_completed(320)
+        for name, server in (("one", one), ("other", other)):
+            assert_all_due(runs[name].requests, 320)
+            assert server.requests == runs[name].requests.sent
 
 
 def _rss_kib() -> int:
@@ -402,7 +427,7 @@ def test_runs_leave_nothing_behind() -> None:
 
         def as_before() -> bool:
             # The server's threads see the end of their connections a moment later.
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 20
             while _left_open() != before and time.monotonic() < deadline:
                 time.sleep(0.01)
             return _left_open() == before

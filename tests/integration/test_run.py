@@ -10,10 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from open_loop import assert_all_due
 from target import (
     OK,
     UNAVAILABLE,
@@ -27,6 +28,7 @@ from target import (
 )
 
 import loadcore as lc
+from loadcore import _engine
 
 
 def test_a_closed_loop_sends_as_many_as_it_was_asked_for() -> None:
@@ -46,9 +48,11 @@ def test_a_closed_loop_sends_as_many_as_it_was_asked_for() -> None:
 
 def test_an_open_loop_keeps_its_schedule() -> None:
     with target() as server:
-        run = lc.run(server.url, rate=200, duration=1, connections=8, interval="200ms")
+        run = lc.run(server.url, rate=200, duration=1, connections=200, interval="200ms")
         assert len(server.requests) == 200
-    assert run.requests.scheduled == run.requests.completed == 200
+    # With a connection for each request, none is unsent at the end.
+    assert_all_due(run.requests, 200)
+    assert run.requests.unsent == 0
     assert run.rate.target == 200
     assert run.rate.achieved == pytest.approx(200, rel=0.05)
     assert run.duration == pytest.approx(1.0, rel=0.1)
@@ -56,7 +60,9 @@ def test_an_open_loop_keeps_its_schedule() -> None:
     assert run.latency.p50 >= run.service_time.p50
     timeline = run.timeline()
     assert sum(timeline["scheduled"]) == sum(timeline["completed"]) == 200
-    assert timeline.row_count in (5, 6)
+    # Five and what is left of the wait for the last answers.
+    assert timeline.row_count >= 5
+    assert list(timeline["scheduled"][:5]) == [40] * 5
 
 
 def test_the_request_is_the_one_that_was_described() -> None:
@@ -95,13 +101,21 @@ def test_a_bad_target_is_counted_by_kind_and_the_run_ends_on_time(
 ) -> None:
     with target(answer) as server:
         begin = time.monotonic()
-        run = lc.run(server.url, connections=2, duration=1, timeout=0.5)
+        timeout_s = 0.5 if kind == "timeout" else 20
+        run = lc.run(server.url, connections=2, duration=1, timeout=timeout_s)
         took = time.monotonic() - begin
     failed = run.requests.failed._asdict()
     assert failed.pop(kind) > 0
     assert not any(failed.values())
-    assert took < 3
+    assert took < 15
     assert run.requests.completed == (run.requests.sent if kind == "status" else 0)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def test_a_target_that_is_not_there_raises_one_sentence() -> None:
@@ -143,20 +157,28 @@ def test_a_plan_may_be_given_instead_of_arguments() -> None:
 
 def test_a_run_can_be_watched_and_stopped() -> None:
     with target() as server:
-        handle = lc.start(server.url, rate=200, duration=60, interval=0.25)
+        handle = lc.start(server.url, rate=200, duration=60, interval=0.25, threads=1)
         with pytest.raises(TimeoutError):
             handle.wait(timeout=0.8)
+        until(lambda: handle.progress().rate > 0)
         progress = handle.progress()
         assert progress.phase == "running"
-        assert progress.remaining == pytest.approx(59.2, abs=1)
-        assert 0 < progress.requests.completed <= 200
-        assert 40 < progress.rate < 400  # a quarter of a second on a machine that may be busy
-        assert 0 < progress.p50 <= progress.p99
+        assert progress.remaining == pytest.approx(60 - progress.elapsed)
         assert "running" in repr(handle)
         handle.stop()
         run = handle.wait()
     assert run.interrupted
-    assert run.duration < 5
+    assert run.duration < 30
+    assert 0 < progress.requests.completed <= run.requests.completed
+    # The figures of the last whole interval are those that the timeline has for one.
+    rows = run.timeline()
+    shown = [
+        (completed / length_s, latency.p50, latency.p99)
+        for completed, length_s, latency in zip(
+            rows["completed"], rows["length_s"], rows.distributions("latency"), strict=True
+        )
+    ]
+    assert pytest.approx((progress.rate, progress.p50, progress.p99)) in shown
     assert handle.progress().phase == "done"
     assert handle.wait().to_dict() == run.to_dict()
 
@@ -171,11 +193,11 @@ def test_a_handle_as_a_context_manager_ends_its_run() -> None:
 def test_stop_bounds_the_wait_for_outstanding_answers() -> None:
     with target(silent) as server:
         handle = lc.start(server.url, connections=3, duration=60, timeout=60)
-        time.sleep(0.3)
+        until(lambda: len(server.requests) == 3)
         begin = time.monotonic()
         handle.stop(drain=0.2)
         run = handle.wait()
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin < 20
     assert run.requests.failed.timeout == run.requests.sent == 3
 
 
@@ -183,36 +205,59 @@ def test_two_runs_in_two_threads_do_not_mix() -> None:
     with target() as one, target(UNAVAILABLE) as two, ThreadPoolExecutor(2) as pool:
         first = pool.submit(lc.run, one.url, rate=300, duration=1)
         second = pool.submit(lc.run, two.url, requests=200, connections=2)
-        assert first.result().status_codes == {200: 300}
+        assert_all_due(first.result().requests, 300)
+        assert first.result().status_codes == {200: first.result().requests.sent}
         assert second.result().status_codes == {503: 200}
 
 
-def send_later(*after_s: float) -> None:
-    """Ctrl-C for this process, at these times from now."""
-    for delay in after_s:
-        threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT)).start()
+@pytest.fixture
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], bool]]]:
+    """Conditions: each time that lc.run waits for its run, which is where it catches Ctrl-C, it
+    gets one as soon as the next of them is true. Outstanding answers are waited for patiently."""
+    conditions: list[Callable[[], bool]] = []
+    senders: list[threading.Thread] = []
+    wait = lc.RunHandle.wait
+
+    def send(condition: Callable[[], bool]) -> None:
+        end = time.monotonic() + 20
+        while not condition() and time.monotonic() < end:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def interrupted_wait(handle: lc.RunHandle, timeout: float | None = None) -> lc.Run:
+        if conditions:
+            senders.append(threading.Thread(target=send, args=(conditions.pop(0),)))
+            senders[-1].start()
+        return wait(handle, timeout)
+
+    monkeypatch.setattr(lc.RunHandle, "wait", interrupted_wait)
+    monkeypatch.setattr(_engine, "INTERRUPTED_DRAIN_S", 60.0)
+    yield conditions
+    for sender in senders:
+        sender.join()
 
 
-def test_ctrl_c_returns_what_was_measured() -> None:
+def test_ctrl_c_returns_what_was_measured(ctrl_c: list[Callable[[], bool]]) -> None:
     with target() as server:
-        send_later(0.5)
+        ctrl_c.append(lambda: len(server.requests) >= 20)
         begin = time.monotonic()
         with pytest.raises(lc.Interrupted) as caught:
             lc.run(server.url, rate=200, duration=60)
-        assert time.monotonic() - begin < 3
+        assert time.monotonic() - begin < 30
+        assert len(server.requests) == caught.value.run.requests.completed
     run = caught.value.run
     assert run.interrupted
-    assert 20 <= run.requests.completed <= 400
+    assert run.requests.completed >= 20
 
 
-def test_a_second_ctrl_c_does_not_wait_for_answers() -> None:
+def test_a_second_ctrl_c_does_not_wait_for_answers(ctrl_c: list[Callable[[], bool]]) -> None:
     with target(silent) as server:
-        send_later(0.3, 0.5)
+        ctrl_c += [lambda: len(server.requests) == 2, lambda: True]
         begin = time.monotonic()
         with pytest.raises(KeyboardInterrupt) as caught:
             lc.run(server.url, connections=2, duration=60, timeout=60)
         assert not isinstance(caught.value, lc.Interrupted)
-        assert time.monotonic() - begin < 1.2
+        assert time.monotonic() - begin < 30
 
 
 def test_a_run_costs_little_memory() -> None:
