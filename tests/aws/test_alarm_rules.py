@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -155,6 +155,47 @@ def test_how_far_back_alarms_may_look(period_s: int, periods: int, sound: bool) 
 )
 def test_statistics_that_exist(statistic: str, sound: bool) -> None:
     assert (not list(replace(ALARM, statistic=statistic).faults())) is sound
+
+
+PAGERS = tuple(f"arn:aws:sns:eu-central-1:123456789012:pager-{number}" for number in range(6))
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"description": "x" * 1024}, None),
+        ({"description": "x" * 1025}, "description"),
+        ({"actions": PAGERS[:5], "ok_actions": PAGERS[1:], "no_data_actions": PAGERS[:5]}, None),
+        ({"actions": PAGERS}, "actions"),
+        ({"ok_actions": PAGERS}, "ok_actions"),
+        ({"no_data_actions": PAGERS}, "no_data_actions"),
+        # each is sent once
+        ({"actions": PAGERS[:5] * 2}, None),
+    ],
+)
+def test_what_cloudwatch_keeps_of_an_alarm(changes: dict[str, Any], setting: str | None) -> None:
+    faults = [fault.setting for fault in replace(ALARM, **changes).faults()]
+    assert faults == ([setting] if setting else [])
+
+
+@pytest.mark.parametrize(
+    ("changes", "setting"),
+    [
+        ({"namespace": "x" * 255, "name": "y" * 255, "unit": "Count/Second"}, None),
+        ({"namespace": "x" * 256}, "namespace"),
+        ({"namespace": ":Likes"}, "namespace"),
+        ({"name": "x" * 256}, "name"),
+        ({"name": ""}, "name"),
+        ({"unit": "ms"}, "unit"),
+        ({"dimensions": {str(n): "x" * 1024 for n in range(30)}}, None),
+        ({"dimensions": {str(n): "x" for n in range(31)}}, "dimensions"),
+        ({"dimensions": {"Queue": ""}}, "dimensions.Queue"),
+        ({"dimensions": {"Queue": "x" * 1025}}, "dimensions.Queue"),
+    ],
+)
+def test_metrics_that_cloudwatch_can_have(changes: dict[str, Any], setting: str | None) -> None:
+    faults = [fault.setting for fault in replace(Metric("Likes", "Queue"), **changes).faults()]
+    assert faults == ([setting] if setting else [])
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,22 @@ Adjustment: TypeAlias = Literal["change", "exact", "percent"]
 
 STATISTICS = ("Average", "Sum", "Minimum", "Maximum", "SampleCount")
 
+NAME_MAX = 255
+VALUE_MAX = 1024
+DIMENSIONS_MAX = 30
+_SIZES = ("Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes")
+_BITS = ("Bits", "Kilobits", "Megabits", "Gigabits", "Terabits")
+_RATES = tuple(f"{unit}/Second" for unit in (*_SIZES, *_BITS, "Count"))
+UNITS = (
+    *("Seconds", "Microseconds", "Milliseconds", "Percent", "Count", "None"),
+    *(*_SIZES, *_BITS, *_RATES),
+)
+"""of a metric ("Dimension" and "MetricDatum", Amazon CloudWatch API Reference)"""
+
+ACTIONS_MAX = 5
+DESCRIPTION_MAX = 1024
+"""of an alarm ("PutMetricAlarm", Amazon CloudWatch API Reference)"""
+
 SHORTHANDS = (
     "cpu",
     "requests",
@@ -51,9 +67,21 @@ class Metric:
     unit: str = ""
 
     def faults(self) -> Iterator[Fault]:
-        for key in ("namespace", "name"):
-            if not getattr(self, key):
-                yield Fault((key,), "is empty; give the metric's, such as AWS/EC2")
+        for key, such in (("namespace", "AWS/EC2"), ("name", "CPUUtilization")):
+            if not 1 <= len(getattr(self, key)) <= NAME_MAX:
+                yield Fault((key,), f"must have 1 to {NAME_MAX} characters, such as {such}")
+        if self.namespace.startswith(":"):
+            yield Fault(("namespace",), "begins with a colon, which CloudWatch does not take")
+        if self.unit and self.unit not in UNITS:
+            sentence = "which CloudWatch does not know; take the one it is published with, or none"
+            yield Fault(("unit",), f"is {self.unit!r}, {sentence}")
+        if len(self.dimensions) > DIMENSIONS_MAX:
+            yield Fault(("dimensions",), f"are {len(self.dimensions)}; CloudWatch takes "
+                                         f"{DIMENSIONS_MAX} at most")  # fmt: skip
+        for key, text in self.dimensions.items():
+            if not (1 <= len(key) <= NAME_MAX and 1 <= len(text) <= VALUE_MAX):
+                yield Fault(("dimensions", key), f"must have 1 to {VALUE_MAX} characters, and its "
+                                                 f"name 1 to {NAME_MAX}")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -112,6 +140,13 @@ class Alarm:
         if self.statistic not in ("", *STATISTICS) and percentile_of(self.statistic) is None:
             known = ", ".join(STATISTICS)
             yield Fault(("statistic",), f"is {self.statistic!r}; take {known} or p99 and the like")
+        if len(self.description) > DESCRIPTION_MAX:
+            yield Fault(("description",), f"has {len(self.description)} characters; CloudWatch "
+                                          f"keeps {DESCRIPTION_MAX} at most")  # fmt: skip
+        for key in ("actions", "ok_actions", "no_data_actions"):
+            if (count := len(set(getattr(self, key)))) > ACTIONS_MAX:
+                yield Fault((key,), f"are {count}; CloudWatch takes {ACTIONS_MAX} at most: have "
+                                    "a topic hand on the rest")  # fmt: skip
 
 
 @dataclass(frozen=True)
