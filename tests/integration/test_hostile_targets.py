@@ -17,9 +17,11 @@ import loadcore as lc
 
 CONNECTIONS = 4
 REQUESTS = 16
+# Short where it is to run out, else longer than any machine is busy.
 TIMEOUT_S = 0.3
+PATIENCE_S = 20.0
 # On top of what a run has to take: threads, back-off after failures, a busy machine.
-SLACK_S = 1.5
+SLACK_S = 20.0
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 ENDLESS_BODY = b"HTTP/1.1 200 OK\r\nContent-Length: 9000000000000000000\r\n\r\n"
@@ -32,6 +34,10 @@ class Case(NamedTuple):
     """A kind of failure, or "completed"."""
     status: int | None = 200
     method: str = "GET"
+
+    @property
+    def timeout_s(self) -> float:
+        return TIMEOUT_S if self.kind == "timeout" else PATIENCE_S
 
 
 ANSWERED = [
@@ -205,7 +211,7 @@ def test_closed_loop_counts_by_kind(case: Case) -> None:
             requests=requests,
             connections=CONNECTIONS,
             threads=1,
-            timeout=TIMEOUT_S,
+            timeout=case.timeout_s,
         )
         elapsed_s = time.monotonic() - begin
         assert _counts(run) == _only(case.kind, requests)
@@ -233,7 +239,7 @@ def test_open_loop_ends_on_time(case: Case) -> None:
             duration=duration_s,
             connections=CONNECTIONS,
             threads=1,
-            timeout=TIMEOUT_S,
+            timeout=case.timeout_s,
         )
         elapsed_s = time.monotonic() - begin
         assert server.requests_settled(run.requests.sent) == run.requests.sent
@@ -265,7 +271,7 @@ def test_answers_of_different_kinds_are_told_apart() -> None:
 
     # One connection: the script's list of what it gave needs no lock.
     with ScriptedServer(script) as server:
-        run = lc.run(server.url, requests=80, connections=1, threads=1, timeout=TIMEOUT_S)
+        run = lc.run(server.url, requests=80, connections=1, threads=1, timeout=PATIENCE_S)
     assert given == [20, 20, 20, 20]
     assert _counts(run) == {
         "completed": 40,
@@ -286,7 +292,7 @@ def test_an_answer_before_the_request_is_complete_counts() -> None:
             requests=REQUESTS,
             connections=CONNECTIONS,
             threads=1,
-            timeout=5,
+            timeout=PATIENCE_S,
         )
         assert server.requests_settled(REQUESTS) == REQUESTS
     assert _counts(run) == _only("completed", REQUESTS)
@@ -346,7 +352,12 @@ def test_large_bodies_both_ways() -> None:
 
     with ScriptedServer(script) as server:
         run = lc.run(
-            server.url, body=body, requests=REQUESTS, connections=CONNECTIONS, threads=1, timeout=20
+            server.url,
+            body=body,
+            requests=REQUESTS,
+            connections=CONNECTIONS,
+            threads=1,
+            timeout=PATIENCE_S,
         )
     assert _counts(run) == _only("completed", REQUESTS)
     assert whole == [True] * REQUESTS
@@ -365,13 +376,15 @@ def test_a_connection_that_never_stops_sending_leaves_the_others_their_turn() ->
 
     with ScriptedServer(script) as server:
         run = lc.run(
-            server.url, rate=100, duration=1, connections=CONNECTIONS, threads=1, timeout=0.8
+            server.url, rate=100, duration=1, connections=CONNECTIONS, threads=1, timeout=3
         )
         assert server.requests_settled(run.requests.sent) == run.requests.sent
+    assert run.requests.scheduled == 100
     assert run.requests.failed.timeout == 1
-    assert run.requests.completed == 99
+    assert run.requests.completed == run.requests.sent - 1 > 0
     assert run.bytes.received > 50e6, "too little to tell"
-    assert run.latency.p50 < 0.1
+    # Were they to wait for its end, most would take more than two seconds.
+    assert run.latency.p50 < 1
 
 
 @pytest.mark.parametrize("last_words", [b"", b"HTTP/1.1 408 Request Timeout\r\n\r\n", b"junk"])
@@ -383,18 +396,19 @@ def test_a_connection_that_ends_while_idle_is_no_failure(last_words: bytes) -> N
         if last_words:
             peer.send(last_words)
 
+    requests = 2 * CONNECTIONS
     with ScriptedServer(script) as server:
         run = lc.run(
             server.url,
-            requests=REQUESTS,
+            requests=requests,
             connections=CONNECTIONS,
             threads=1,
-            think_time=0.15,
-            timeout=TIMEOUT_S,
+            think_time=1,
+            timeout=PATIENCE_S,
         )
-        assert server.requests == REQUESTS
-    assert _counts(run) == _only("completed", REQUESTS)
-    assert run.connects == REQUESTS
+        assert server.requests == requests
+    assert _counts(run) == _only("completed", requests)
+    assert run.connects == requests
 
 
 @pytest.mark.parametrize("reset", [False, True])
@@ -406,7 +420,9 @@ def test_a_connection_that_ends_behind_an_answer_costs_no_answer(reset: bool) ->
             peer.reset()
 
     with ScriptedServer(script) as server:
-        run = lc.run(server.url, requests=60, connections=CONNECTIONS, threads=1, timeout=TIMEOUT_S)
+        run = lc.run(
+            server.url, requests=60, connections=CONNECTIONS, threads=1, timeout=PATIENCE_S
+        )
         # A request that met the end of its connection has not been seen there, and counts as reset.
         assert server.requests_settled(run.requests.completed) == run.requests.completed
     counts = _counts(run)
@@ -458,7 +474,7 @@ def test_a_connection_known_to_have_ended_is_not_used_again(reset: bool) -> None
 
 
 def _wait_until_stopped(pid: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         with open(f"/proc/{pid}/stat") as stat:
             if stat.read().rpartition(")")[2].split()[0] == "T":
@@ -492,7 +508,7 @@ def test_an_endless_body_takes_no_memory(case: Case) -> None:
             check=True,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=100,
         )
     received, grown_kib = map(int, probe.stdout.split())
     assert received > 50e6, "too little to tell"

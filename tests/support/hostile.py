@@ -108,7 +108,7 @@ class ScriptedServer:
         with self._lock:
             return self._accepted
 
-    def requests_settled(self, expected: int, timeout_s: float = 5.0) -> int:
+    def requests_settled(self, expected: int, timeout_s: float = 20.0) -> int:
         """`requests`, once it is `expected` and stays so for a moment, or after the timeout."""
         deadline = time.monotonic() + timeout_s
         while self.requests < expected and time.monotonic() < deadline:
