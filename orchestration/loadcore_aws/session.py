@@ -21,7 +21,8 @@ try:
         ProfileNotFound,
     )
 except ModuleNotFoundError as error:
-    raise ImportError("loadcore_aws needs boto3; run  pip install 'loadcore[aws]'") from error
+    sentence = "loadcore_aws needs boto3; run  pip install '.[aws]'  in loadcore's folder"
+    raise ImportError(sentence) from error
 
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30

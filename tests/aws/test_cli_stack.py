@@ -20,7 +20,6 @@ from stack_world import publish as push_image
 import loadcore as lc
 from loadcore.cli import main
 from loadcore_aws.cli import _options
-from loadcore_aws.cli import stack as stack_cli
 from loadcore_aws.stack.account import Account, Time
 from loadcore_aws.stack.names import STACK, tag_dict, tag_list
 from loadcore_aws.stack.spec import read
@@ -110,7 +109,6 @@ def stack(
         return Account(region, profile=profile, endpoint_url=endpoint_url, time=here)
 
     monkeypatch.setattr(_options, "account_of", account_of)
-    monkeypatch.setattr(stack_cli, "account_of", account_of)
     return Command(aws, capsys)
 
 

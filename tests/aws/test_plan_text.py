@@ -182,7 +182,7 @@ from loadcore_aws.cli._progress import Progress, stoppable
 
 with Progress(Console(), time.monotonic) as progress:
     before = signal.getsignal(signal.SIGINT)
-    with stoppable(progress) as stop:
+    with stoppable(progress, lambda lines: print(*lines)) as stop:
         for number in sys.argv[1:]:
             os.kill(os.getpid(), int(number))
         print("stopped" if stop.is_set() else "goes on")

@@ -14,6 +14,7 @@ from stack_world import account, sample
 import loadcore as lc
 from loadcore.cli import main
 from loadcore_aws import stack
+from loadcore_aws.cli import _options
 from loadcore_aws.cli import stack as stack_cli
 from loadcore_aws.stack import converge, status, sweep
 from loadcore_aws.stack.kinds.storage import bucket_name
@@ -41,7 +42,7 @@ def swept(
     aws: Front, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[], Said]:
     """The command in this process, in which nobody waits."""
-    monkeypatch.setattr(stack_cli, "account_of", lambda *_: account(aws, REGION))
+    monkeypatch.setattr(_options, "account_of", lambda *_: account(aws, REGION))
 
     def command() -> Said:
         capsys.readouterr()

@@ -41,14 +41,14 @@ def test_help_says_every_command_and_every_flag() -> None:
         assert flag in text
 
 
-@pytest.mark.parametrize("name", ["stack", "fleet", "autoscale"])
+@pytest.mark.parametrize("name", ["stack", "autoscale"])
 def test_a_command_of_an_extra_says_how_to_get_it(name: str, tmp_path: Path) -> None:
     """As it is without boto3, which only the extra brings."""
     (tmp_path / "boto3.py").write_text("raise ModuleNotFoundError('there is no boto3')")
     done = loadcore(name, "plan", "a.toml", env=os.environ | {"PYTHONPATH": str(tmp_path)})
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "pip install 'loadcore[aws]'" in done.stderr
+    assert "run pip install '.[aws]' in loadcore's folder" in done.stderr
 
 
 def test_an_unknown_command_names_those_that_there_are() -> None:

@@ -6,7 +6,8 @@ import sys
 
 import click
 
-NOT_CONFIRMED = 130
+from loadcore_aws.cli._options import INTERRUPTED
+from loadcore_aws.cli._output import stderr
 
 
 def confirm(ctx: click.Context, *, yes: bool, what: str) -> None:
@@ -21,12 +22,13 @@ def confirm(ctx: click.Context, *, yes: bool, what: str) -> None:
             f"there is no terminal to ask on whether to {what}; add --yes if you are sure"
         )
     # On stderr, so that stdout may go to a file.
-    click.echo(f"Are you sure? Only 'yes' will {what}: ", nl=False, err=True)
+    err = stderr()
+    err.print(f"Are you sure? Only 'yes' will {what}: ", end="", markup=False)
     try:
         answer = input()
     except (EOFError, KeyboardInterrupt):
-        click.echo("", err=True)
+        err.print()
         answer = ""
     if answer.strip() != "yes":
-        click.echo("Nothing was changed.", err=True)
-        ctx.exit(NOT_CONFIRMED)
+        err.print("Nothing was changed.")
+        ctx.exit(INTERRUPTED)

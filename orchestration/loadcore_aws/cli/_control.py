@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from rich.markup import escape
 
 import loadcore as lc
 from loadcore_aws._signals import handled
 from loadcore_aws.autoscaling.control import config, loop
 from loadcore_aws.autoscaling.control.lock import FileLock
-from loadcore_aws.cli._options import aws_errors, aws_options
+from loadcore_aws.cli._options import INTERRUPTED, aws_errors, aws_options
+from loadcore_aws.cli._output import say
 from loadcore_aws.session import Session
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     from loadcore_aws.autoscaling.control.controller import Controller, Report
 
-INTERRUPTED = 130
 COLORS = {"out": "green", "in": "cyan", "limits": "yellow", "busy": "yellow", "error": "red"}
 
 
@@ -95,19 +96,23 @@ def _make_folder(state: Path, *, own: bool, dry_run: bool) -> None:
 
 
 def _teller(as_json: bool) -> Callable[[Report], None]:
+    """Whoever reads it may leave; the group is controlled for its own sake."""
+
     def tell(report: Report) -> None:
         if as_json:
-            click.echo(json.dumps(report.record()))
+            say([json.dumps(report.record())], markup=False)
         else:
-            click.echo(_line(report))
+            say([_line(report)])
 
     return tell
 
 
 def _line(report: Report) -> str:
-    """For people: when, which group, what, and why."""
+    """For people, in rich's markup: when, which group, what, and why."""
     when = datetime.fromtimestamp(report.time_s, timezone.utc).astimezone()
-    word = click.style(f"{report.action:<7}", fg=COLORS.get(report.action))
+    word = f"{report.action:<7}"
+    if color := COLORS.get(report.action):
+        word = f"[{color}]{word}[/]"
     dry = "would be " if report.dry_run and report.capacity != report.desired else ""
     if report.desired is None:
         sizes = ""
@@ -116,7 +121,8 @@ def _line(report: Report) -> str:
     else:
         sizes = f"{dry}{report.desired} → {report.capacity} instances: "
     more = f" ({report.detail})" if report.figure is not None and " " in report.detail else ""
-    return f"{when:%H:%M:%S}  {report.group}  {word} {sizes}{report.reason}{more}"
+    why = escape(f"{sizes}{report.reason}{more}")
+    return f"{when:%H:%M:%S}  {escape(report.group)}  {word} {why}"
 
 
 @dataclass

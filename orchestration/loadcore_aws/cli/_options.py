@@ -1,11 +1,9 @@
-"""What the commands of `loadcore stack` have in common: their options, and how they begin."""
+"""What the commands have in common: their options, how they begin, and their exit codes."""
 
 from __future__ import annotations
 
-import json
 import re
-import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 
 from loadcore_aws.stack import spec
 from loadcore_aws.stack.account import Account
@@ -25,6 +22,10 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.spec import Stack
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+THRESHOLD_MISSED, INTERRUPTED = 3, 130
+"""Exit codes; those of errors are the command line's own. An answer other than yes is an
+interruption, too."""
 
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 PART = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
@@ -92,19 +93,3 @@ def aws_errors(doing: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError) as error:
         raise explained(error, doing) from error
-
-
-def console() -> Console:
-    """On stdout, as it is just now; colours only where it is a terminal that wants them."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=True, emoji=False)
-
-
-def show(lines: Iterable[str]) -> None:
-    """Lines in rich's markup."""
-    on = console()
-    for line in lines:
-        on.print(line)
-
-
-def emit_json(value: object) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 
 from loadcore_aws._signals import handled
+from loadcore_aws.cli._options import INTERRUPTED
 from loadcore_aws.stack.progress import Event
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-INTERRUPTED = 130
 SIGNS = {"done": "[green]✓[/]", "failed": "[red]✗[/]", "skipped": "[yellow]·[/]"}
 
 
@@ -74,9 +74,6 @@ class Progress:
         if self._live is not None:
             self._console.show_cursor(True)
 
-    def note(self, text: str) -> None:
-        self._console.print(text, style="bold", highlight=False)
-
     def _say(self, sign: str, address: str, detail: str) -> None:
         line = f"{sign} {escape(address)}: {escape(detail)}"
         self._console.print(line, highlight=False, soft_wrap=True)
@@ -91,9 +88,11 @@ class Progress:
 
 
 @contextmanager
-def stoppable(progress: Progress) -> Iterator[threading.Event]:
+def stoppable(
+    progress: Progress, say: Callable[[Iterable[str]], None]
+) -> Iterator[threading.Event]:
     """The event is set by the first Ctrl-C or SIGTERM; the second ends the process where it stands.
-    To be entered on the main thread."""
+    To be entered on the main thread. `say` must not raise: it would, wherever that thread is."""
     stop = threading.Event()
 
     def handle(_number: int, _frame: FrameType | None) -> None:
@@ -101,8 +100,8 @@ def stoppable(progress: Progress) -> Iterator[threading.Event]:
             progress.leave()
             os._exit(INTERRUPTED)
         stop.set()
-        progress.note("Stopping: nothing new begins; what is under way is waited for. "
-                      "Ctrl-C again to leave at once.")  # fmt: skip
+        say(["[bold]Stopping: nothing new begins; what is under way is waited for. "
+             "Ctrl-C again to leave at once.[/]"])  # fmt: skip
 
     with handled(handle):
         yield stop

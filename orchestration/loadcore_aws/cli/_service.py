@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,15 +12,15 @@ from rich.markup import escape
 import loadcore as lc
 from loadcore_aws.cli._logs_text import log_line
 from loadcore_aws.cli._options import (
+    INTERRUPTED,
+    THRESHOLD_MISSED,
     Opened,
     as_duration,
     aws_errors,
-    console,
-    emit_json,
     open_stack,
-    show,
     stack_file,
 )
+from loadcore_aws.cli._output import emit, emit_json, say, show, stdout
 from loadcore_aws.stack import find
 from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.logs_follow import LogReader
@@ -30,8 +29,6 @@ from loadcore_aws.stack.spec import Stack
 from loadcore_aws.stack.status import url_of
 from loadcore_aws.stack.stress import stress
 from loadcore_aws.stack.validate import Check, Client, reach, validate
-
-THRESHOLD_MISSED, INTERRUPTED = 3, 130
 
 _url = click.option("--url", metavar="URL", help="In place of the balancer's.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
@@ -122,7 +119,7 @@ def stress_command(
         )
     except lc.Interrupted as interrupted:
         run = interrupted.run
-    click.echo(run.to_json() if as_json else repr(run))
+    emit(run.to_json() if as_json else repr(run))
     if run.interrupted:
         ctx.exit(INTERRUPTED)
 
@@ -164,11 +161,11 @@ def logs_command(
     """
     opened = open_stack(path, profile, endpoint_url)
     reader = LogReader(opened.account, opened.owner, grep=grep)
-    on = console()
     with aws_errors("reading logs"):
         for event in reader.follow(since) if follow else reader.since(since):
-            on.print(log_line(event))
-            sys.stdout.flush()
+            show([log_line(event)])
+            if stdout().stream.lost is not None:
+                return
 
 
 @click.command(name="publish")
@@ -186,10 +183,10 @@ def publish_command(path: str, profile: str | None, endpoint_url: str | None, so
             opened.stack,
             opened.account,
             source=Path(source),
-            on_step=lambda step: show([escape(step)]),
+            on_step=lambda step: say([step], markup=False),
         )
-    show([f"{escape(published.image)} is {published.digest}",
-          f"next: loadcore stack apply {shlex.quote(path)}"])  # fmt: skip
+    say([f"{escape(published.image)} is {published.digest}",
+         f"next: loadcore stack apply {shlex.quote(path)}"])  # fmt: skip
 
 
 COMMANDS = (validate_command, stress_command, logs_command, publish_command)

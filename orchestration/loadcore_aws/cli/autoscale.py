@@ -16,6 +16,8 @@ from loadcore_aws.autoscaling.lint import lint as findings_of
 from loadcore_aws.autoscaling.simulate import simulate as simulation_of
 from loadcore_aws.autoscaling.trace import TIME_S_MAX
 from loadcore_aws.cli._control import control
+from loadcore_aws.cli._options import THRESHOLD_MISSED
+from loadcore_aws.cli._output import emit, stderr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from loadcore_aws.autoscaling.policy_file import PolicyFile
     from loadcore_aws.autoscaling.trace import Trace
 
-THRESHOLD_MISSED = 3
 PLOTS = ("svg", "png")
 STEP_S_MIN = 1e-6
 PRICE_MAX = 1e9
@@ -149,7 +150,7 @@ def simulate(
     _write(json_path, simulation.to_json)
     _write(csv_path, simulation.to_csv)
     if "-" not in (json_path, csv_path):
-        click.echo(repr(simulation))
+        emit(repr(simulation))
     _finish(ctx, findings, strict=strict)
 
 
@@ -171,7 +172,7 @@ def lint(
     findings = findings_of(policy.scaling, policy.service, _load_of(policy, load_path, None))
     _tell(findings, err=False)
     if not findings:
-        click.echo(f"{path}: nothing found")
+        emit(f"{path}: nothing found")
     _finish(ctx, findings, strict=strict)
 
 
@@ -213,14 +214,17 @@ def _write(path: str | None, text: Callable[[], str]) -> None:
         return
     whole = text().rstrip("\n")
     if path == "-":
-        click.echo(whole)
+        emit(whole)
     else:
         Path(path).write_text(f"{whole}\n", encoding="utf-8")
 
 
 def _tell(findings: Sequence[Finding], *, err: bool) -> None:
     for finding in findings:
-        click.echo(str(finding), err=err)
+        if err:
+            stderr().print(str(finding), markup=False)
+        else:
+            emit(str(finding))
 
 
 def _finish(ctx: click.Context, findings: Sequence[Finding], *, strict: bool) -> None:

@@ -12,21 +12,19 @@ from typing import TYPE_CHECKING
 import click
 
 import loadcore as lc
-from loadcore_aws.cli import _service
+from loadcore_aws.cli import _options, _service
 from loadcore_aws.cli._confirm import confirm
 from loadcore_aws.cli._cost_text import cost_lines
 from loadcore_aws.cli._options import (
-    account_of,
+    INTERRUPTED,
     as_duration,
     aws_errors,
     aws_options,
-    console,
-    emit_json,
     open_stack,
-    show,
     stack_file,
 )
-from loadcore_aws.cli._progress import INTERRUPTED, Progress, stoppable
+from loadcore_aws.cli._output import emit_json, say, show, stdout, tell
+from loadcore_aws.cli._progress import Progress, stoppable
 from loadcore_aws.cli._status_text import standing_lines, status_lines
 from loadcore_aws.stack import converge, find, plan, sweep
 from loadcore_aws.stack.plan_text import plan_dict, plan_lines, removal_lines
@@ -106,8 +104,8 @@ def apply(
         confirm(ctx, yes=yes, what="make these changes")
     carry_out = partial(converge.apply, made, opened.account)
     outcome = _carried_out(ctx, carry_out, f"loadcore stack apply {shlex.quote(path)}")
-    show([f"The stack stands: {url_of(outcome.known)}",
-          f"next: loadcore stack validate {shlex.quote(path)}"])  # fmt: skip
+    say([f"The stack stands: {url_of(outcome.known)}",
+         f"next: loadcore stack validate {shlex.quote(path)}"])  # fmt: skip
 
 
 @stack.command()
@@ -130,7 +128,7 @@ def destroy(
     confirm(ctx, yes=yes, what="remove all of it")
     again = f"loadcore stack destroy {shlex.quote(path)}"
     _carried_out(ctx, partial(converge.destroy, opened.owner, opened.account), again)
-    show(["What is left: nothing."])
+    say(["What is left: nothing."])
 
 
 @stack.command()
@@ -170,7 +168,7 @@ def sweep_command(
     if path is not None:
         account = open_stack(path, profile, endpoint_url).account
     else:
-        account = account_of(str(region), profile, endpoint_url)
+        account = _options.account_of(str(region), profile, endpoint_url)
     with aws_errors("looking for stacks"):
         standing, now = sweep.standing(account), account.time.date()
     show(standing_lines((each for each in standing if each.untold is None), now))
@@ -197,7 +195,7 @@ def _doubtful(standing: list[Standing], now: datetime) -> list[str]:
             show([f"  {each.owner.stack} stays: {each.endless[0]} carries no end; "
                   "loadcore stack apply gives all of it the same"])  # fmt: skip
         if each.untold is not None:
-            _tell(f"stack {each.owner.stack}: {each.untold}")
+            tell(f"stack {each.owner.stack}: {each.untold}")
     return [each.owner.stack for each in standing if each.untold is not None]
 
 
@@ -210,15 +208,15 @@ def _swept(ctx: click.Context, account: Account, over: list[Owner]) -> list[str]
             # Since the question, and while others went, it may have been given a later end.
             there = sweep.look(account, owner)
             if there.found and not there.outlived(account.time.date()):
-                show([f"Stack {owner.stack} has another end by now, and stays."])
+                say([f"Stack {owner.stack} has another end by now, and stays."])
                 continue
             remove = partial(converge.destroy, owner, account)
             _carried_out(ctx, remove, "the same command", more=owner != over[-1])
         except lc.LoadcoreError as error:
-            _tell(f"stack {owner.stack}: {error}")
+            tell(f"stack {owner.stack}: {error}")
             failed.append(owner.stack)
         else:
-            show([f"What is left of {owner.stack}: nothing."])
+            say([f"What is left of {owner.stack}: nothing."])
     return failed
 
 
@@ -245,32 +243,34 @@ def _carried_out(
 
     Raises loadcore.RunError where something failed.
     """
-    with Progress(console(), time.monotonic) as progress, stoppable(progress) as stop:
-        try:
-            with aws_errors("the last look"):
-                outcome = carry_out(on_event=progress, stop=stop)
-        except lc.LoadcoreError as untold:
-            if not stop.is_set():
-                raise
-            _tell(str(untold))
-            ctx.exit(INTERRUPTED)
+    out = stdout()
+    try:
+        with (
+            Progress(out, time.monotonic) as progress,
+            stoppable(progress, say) as stop,
+            aws_errors("the last look"),
+        ):
+            outcome = carry_out(on_event=progress, stop=stop)
+    except lc.LoadcoreError as untold:
+        if not stop.is_set():
+            raise
+        tell(str(untold))
+        ctx.exit(INTERRUPTED)
+    counts = f"{len(outcome.done)} done, {len(outcome.failed)} failed, " \
+             f"{len(outcome.skipped)} not carried out"  # fmt: skip
     if outcome.complete and not (more and stop.is_set()):
+        if out.stream.lost is not None:
+            tell(f"stdout was lost ({out.stream.lost.strerror}), not the work: {counts}")
         return outcome
     for _, error in outcome.failed:
-        _tell(str(error))
+        tell(str(error))
     if outcome.left:
-        show(["What is left:", *(f"  {each.address}  {each.id}" for each in outcome.left)])
-    said = f"{len(outcome.done)} done, {len(outcome.failed)} failed, " \
-           f"{len(outcome.skipped)} not carried out; {again} goes on from there"  # fmt: skip
+        say(["What is left:", *(f"  {each.address}  {each.id}" for each in outcome.left)])
+    said = f"{counts}; {again} goes on from there"
     if stop.is_set():
-        show([f"Interrupted: {said}"])
+        say([f"Interrupted: {said}"])
         ctx.exit(INTERRUPTED)
     raise lc.RunError(said)
-
-
-def _tell(sentence: str) -> None:
-    """As the command's last error is told, of those before it."""
-    click.echo(f"loadcore: {' '.join(sentence.split())}", err=True)
 
 
 for command in _service.COMMANDS:

@@ -30,13 +30,15 @@ class Event:
 @dataclass(frozen=True)
 class Outcome:
     """Addresses that are as wanted, those that are not and why, those never begun; `left` is what a
-    destroy leaves in the account, and `known` what an apply has made or kept."""
+    destroy leaves in the account, and `known` what an apply has made or kept. `untold` is what
+    `on_event` raised, after which it was not told of anything more."""
 
     done: tuple[str, ...]
     failed: tuple[tuple[str, lc.LoadcoreError], ...]
     skipped: tuple[str, ...]
     left: tuple[Found, ...] = ()
     known: tuple[Found, ...] = ()
+    untold: BaseException | None = None
 
     @property
     def complete(self) -> bool:
@@ -62,13 +64,21 @@ class Steps:
         self.done: list[str] = []
         self.failed: list[tuple[str, lc.LoadcoreError]] = []
         self.skipped: list[str] = []
+        self._untold: BaseException | None = None
 
     def tell(self, address: str, phase: Phase, detail: str = "") -> None:
         with self._lock:
             now = self.account.time.now()
             begin = self._begin.setdefault(address, now)
-            if self._on_event is not None:
+            if self._on_event is None:
+                return
+            try:
                 self._on_event(Event(address, phase, detail, now - begin))
+            except (Exception, SystemExit) as error:
+                # The work goes on: rather is it not told of than left in the middle. SystemExit
+                # is what rich raises where nobody reads its output.
+                self._untold = error
+                self._on_event = None
 
     def succeed(self, address: str, detail: str) -> None:
         self.done.append(address)
@@ -84,5 +94,10 @@ class Steps:
 
     def outcome(self, left: Iterable[Found] = (), known: Iterable[Found] = ()) -> Outcome:
         return Outcome(
-            tuple(self.done), tuple(self.failed), tuple(self.skipped), tuple(left), tuple(known)
+            tuple(self.done),
+            tuple(self.failed),
+            tuple(self.skipped),
+            tuple(left),
+            tuple(known),
+            self._untold,
         )

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DONE, BAD_ARGUMENTS, NOT_CARRIED_OUT, INTERRUPTED = 0, 2, 4, 130
+# A group that was given no command; older releases of click print its help by themselves.
+_NO_COMMAND: Any = getattr(click.exceptions, "NoArgsIsHelpError", ())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,9 +32,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code if isinstance(code, int) else DONE
     except (click.Abort, KeyboardInterrupt) as error:
         return _failed(error, "interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        _output.give_up_stdout()
-        return DONE
+    except _NO_COMMAND as error:
+        _output.complain(error.format_message())
+        return BAD_ARGUMENTS
     except Exception as error:
         return _failed(error, *_explained(error))
 
@@ -56,6 +58,6 @@ def _failed(error: BaseException, sentence: str, code: int) -> int:
     if _output.debug:
         import traceback
 
-        traceback.print_exception(error)
-    print(f"loadcore: {' '.join(sentence.split())}", file=sys.stderr)
+        _output.complain("".join(traceback.format_exception(error)).rstrip())
+    _output.complain(f"loadcore: {' '.join(sentence.split())}")
     return code

@@ -6,24 +6,35 @@ command's, the object a click command.
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from loadcore._version import __version__
-from loadcore.cli._output import debug_option
+from loadcore.cli._output import debug_option, give_up
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from importlib.metadata import EntryPoint
 
 ENTRY_POINTS = "loadcore.commands"
 _OWN = {"run": "_run", "serve": "_serve", "likes": "_likes", "demo": "_demo", "report": "_report"}
 # What is known of commands that are not here: how to get them.
-_EXTRAS = {"stack": "aws", "fleet": "aws", "autoscale": "aws"}
+_EXTRAS = {"stack": "aws", "autoscale": "aws"}
 
 
 class Commands(click.Group):
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _readers_may_leave():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _readers_may_leave():
+            return super().invoke(ctx)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [*_OWN, *sorted(set(_plug_ins()) - set(_OWN))]
 
@@ -34,9 +45,9 @@ class Commands(click.Group):
         if plug_in is None:
             return None
         try:
-            return cast("click.Command", plug_in.load())
+            return _with_debug(plug_in.load())
         except ImportError as error:
-            raise click.UsageError(_missing(cmd_name, str(error))) from error
+            raise click.UsageError(_missing(cmd_name, str(error.__cause__ or error))) from error
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -65,6 +76,26 @@ class Commands(click.Group):
             formatter.write_dl(rows)
 
 
+@contextmanager
+def _readers_may_leave() -> Iterator[None]:
+    """As `head` does: no error of ours, of which click would make exit code 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        give_up(sys.stdout)
+        raise click.exceptions.Exit(0) from None
+
+
+def _with_debug(command: click.Command) -> click.Command:
+    """With --debug behind its name and those of the commands in it, as our own have it."""
+    if all(each.name != "debug" for each in command.params):
+        debug_option(command)
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            _with_debug(each)
+    return command
+
+
 def _plug_ins() -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points  # slow to import, and seldom needed
 
@@ -73,7 +104,7 @@ def _plug_ins() -> dict[str, EntryPoint]:
 
 def _missing(name: str, why: str) -> str:
     if extra := _EXTRAS.get(name):
-        return f"{name}: {why}; pip install 'loadcore[{extra}]' brings it"
+        return f"{name}: {why}; run  pip install '.[{extra}]'  in loadcore's folder"
     return f"{name}: {why}; reinstall the distribution that brings it"
 
 
