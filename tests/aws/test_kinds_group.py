@@ -22,7 +22,6 @@ from loadcore_aws.autoscaling.spec import (
 from loadcore_aws.stack import converge, design
 from loadcore_aws.stack.design.facts import File
 from loadcore_aws.stack.design.scaling import TOPIC
-from loadcore_aws.stack.find import kind_of
 from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.spec import (
@@ -335,22 +334,7 @@ def test_destroy_leaves_nothing_not_even_the_alarms_of_target_tracking(
     assert aws.inventory() == before
 
 
-# Readiness
-
-
-def test_a_group_is_ready_once_the_balancer_calls_all_of_it_healthy(world: World) -> None:
-    settled(world, SMALL)
-    kind = kind_of(world.one("auto_scaling_group.main"))
-    first = world.client("autoscaling").describe_auto_scaling_instances()["AutoScalingInstances"][
-        0
-    ]["InstanceId"]
-    target_group = world.one("target_group.main").id
-    world.client("elbv2").deregister_targets(TargetGroupArn=target_group, Targets=[{"Id": first}])
-    said = kind.pending(world.account, world.one("auto_scaling_group.main"))
-    assert said == f"1 of 2 healthy; {first}: not registered yet"
-    world.client("autoscaling").set_instance_health(InstanceId=first, HealthStatus="Unhealthy")
-    said = kind.pending(world.account, world.one("auto_scaling_group.main"))
-    assert said == "1 of 2 in service"
+# What is in the way
 
 
 def test_an_alarm_of_somebody_else_is_not_overwritten(world: World) -> None:

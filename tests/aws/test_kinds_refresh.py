@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from group_world import SMALL, World, changes, make, settled
+from group_world import REGION, SMALL, World, changes, look_seldom, make, settled
 
 import loadcore as lc
 from loadcore_aws.autoscaling.spec import Group
+from loadcore_aws.stack.account import Account
 from loadcore_aws.stack.spec import Instances, Mixed
 
 if TYPE_CHECKING:
@@ -136,3 +137,86 @@ def test_instances_of_several_versions_show_as_drift(world: World, aws: Front) -
     assert changes(world, EIGHT)["auto_scaling_group.main"] == ("update", {"template"})
     settled(world, EIGHT)
     assert versions(world) == {"2"}
+
+
+# As long as it takes
+
+
+def slow(world: World, aws: Front, batch_s: float) -> None:
+    """Whatever a refresh starts boots and warms up so long, or does not get healthy."""
+    look_seldom(world)
+    aws.switches.clock = world.account.time.now
+    aws.switches.refresh_batch_s = batch_s
+
+
+def test_instances_may_take_as_long_to_come_as_the_file_allows(world: World, aws: Front) -> None:
+    stack = replace(SMALL, group=Group(2, 4, warmup_s=960, drain_s=0))
+    settled(world, stack)
+    slow(world, aws, 1700)
+    world.release("new")
+    begin = world.account.time.now()
+    settled(world, stack)
+    assert versions(world) == {"2"}
+    assert world.account.time.now() - begin >= 2 * 1700
+
+
+def test_a_version_that_fails_is_waited_for_until_aws_has_gone_back(
+    world: World, aws: Front
+) -> None:
+    """For an hour it stands at 0 %."""
+    settled(world, SMALL)
+    slow(world, aws, 3600)
+    aws.switches.refresh_fails = True
+    world.release("broken")
+    ((_, error),) = world.apply(SMALL).failed
+    assert "ended as RollbackSuccessful" in str(error)
+    assert versions(world) == {"1"}
+
+
+def test_a_refresh_that_never_ends_is_told_after_its_bound(world: World, aws: Front) -> None:
+    balancer = replace(SMALL.balancer, deregistration_delay_s=200)
+    stack = replace(SMALL, balancer=balancer, group=Group(2, 4, warmup_s=500, drain_s=100))
+    settled(world, stack)
+    slow(world, aws, float("inf"))
+    world.release("new")
+    begin = world.account.time.now()
+    ((address, error),) = world.apply(stack).failed
+    assert f"{address} is not ready: instance refresh 0 %, and 5000 s have passed" in str(error)
+    assert world.account.time.now() - begin < 5500
+
+
+def in_another_process(world: World, aws: Front) -> World:
+    """Which knows nothing of what this one has seen."""
+    return replace(world, account=Account(REGION, endpoint_url=aws.url, time=world.account.time))
+
+
+@pytest.mark.parametrize("next_version", ["the same", "a mended one"])
+def test_a_version_that_was_rolled_back_since_is_not_silently_tried_again(
+    world: World, aws: Front, next_version: str
+) -> None:
+    settled(world, SMALL)
+    slow(world, aws, 3600)
+    aws.switches.refresh_fails = True
+    world.release("broken")
+    stop = threading.Event()
+    world.apply(SMALL, lambda event: stop.set() if "0 %" in event.detail else None, stop)
+    world.account.time.sleep(3600)
+    client = world.client("autoscaling")
+    for status in ("RollbackInProgress", "RollbackSuccessful"):
+        (last,) = client.describe_instance_refreshes(AutoScalingGroupName="demo-main")[
+            "InstanceRefreshes"
+        ]
+        assert last["Status"] == status
+
+    later = in_another_process(world, aws)
+    aws.switches.refresh_fails = False
+    if next_version != "the same":
+        later.release("mended")
+    told: list[Event] = []
+    assert later.apply(SMALL, told.append).complete
+    said = (
+        "instance refresh 0 %; the last refresh to this version ended as RollbackSuccessful (The "
+        "new instances did not pass the health checks of the load balancer): trying again"
+    )
+    assert (said in {event.detail for event in told}) == (next_version == "the same")
+    assert len(started(aws)) == 2

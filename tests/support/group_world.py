@@ -155,3 +155,9 @@ def changes(world: World, stack: Stack) -> dict[str, tuple[str, set[str]]]:
         for change in world.plan(stack).changes
         if change.action != "keep" or change.surplus
     }
+
+
+def look_seldom(world: World) -> None:
+    """Minutes apart, for what takes hours."""
+    time = world.account.time
+    world.account.time = replace(time, sleep=lambda seconds: time.sleep(20 * seconds))

@@ -41,7 +41,7 @@ VISIBLE_AFTER_UNKNOWN_S = 10.0
 SHOWS_WITHIN_S = 180.0
 UPDATES_MAX = 6
 SETTLES_WITHIN_S = 60.0
-PROGRESSES_MAX = 20
+STATES_MAX = 250
 
 
 def apply(
@@ -153,8 +153,7 @@ class Step:
         self._first_update_at = 0.0
         self._polls = 0
         self._waits_since: float | None = None
-        self._waits_for = ""
-        self._progresses = 0
+        self._states: set[str] = set()
         self._did: list[str] = []
 
     def run(self) -> Found:
@@ -188,7 +187,7 @@ class Step:
             self._update(found, frozenset(wrong))
             return None
         if waits_for := self._kind.pending(self._account, found):
-            self._wait(waits_for)
+            self._wait(found, waits_for)
             return None
         return found
 
@@ -237,24 +236,25 @@ class Step:
             )
         self._kind.update(self._account, found, self._want, wrong)
         self._updates += 1
+        self._states.clear()
         if not self._did:
             self._did = [f"changed {', '.join(sorted(wrong))}"]
         if self._updates > 1:
             self._patience.poll(self._updates)
 
-    def _wait(self, waits_for: str) -> None:
-        """Its time begins anew whenever something moves, PROGRESSES_MAX times at most."""
+    def _wait(self, found: Found, waits_for: str) -> None:
+        """Its time begins anew with each state that it was not in before, STATES_MAX times at most:
+        what only goes to and fro gets nowhere."""
         address = self._resource.address
-        if self._waits_since is None or (
-            waits_for != self._waits_for and self._progresses < PROGRESSES_MAX
-        ):
+        state = waits_for.partition(";")[0]
+        if state not in self._states and len(self._states) < STATES_MAX:
+            self._states.add(state)
             self._waits_since = self._time.now()
-            self._waits_for = waits_for
-            self._progresses += 1
+        assert self._waits_since is not None
         check_time(
             self._time,
             self._waits_since,
-            self._kind.ready_within_s,
+            self._kind.ready_within(self._settings, found),
             f"{address} is not ready: {waits_for}",
         )
         self._steps.tell(address, "waiting", waits_for)

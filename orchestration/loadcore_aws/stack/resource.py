@@ -108,6 +108,7 @@ class Kind(ABC):
     tagged: ClassVar[bool] = True
     """false for what AWS keeps no tags of: it is found through its parent"""
     ready_within_s: ClassVar[float] = 60.0
+    """how long it may stand in one and the same state; see ready_within"""
     gone_within_s: ClassVar[float] = 120.0
 
     @abstractmethod
@@ -128,10 +129,15 @@ class Kind(ABC):
         """Begins the removal; what is already on its way out or gone is no error."""
 
     def pending(self, account: Account, found: Found) -> str:
-        """What it still waits for, in a few words, or nothing once it is ready for its users.
+        """What it still waits for, in a few words, or nothing once it is ready for its users. What
+        follows a semicolon explains it, and is no other state.
 
         Raises loadcore.RunError where it never will be."""
         return ""
+
+    def ready_within(self, want: Settings, found: Found) -> float:
+        """Seconds that one and the same `pending` may last, of what is to have `want`."""
+        return self.ready_within_s
 
     def left_alone(self, want: Settings, have: Settings) -> frozenset[str]:
         """Settings that AWS moves as it was told to, and that stand at such a value: they are not

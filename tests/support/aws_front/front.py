@@ -5,7 +5,9 @@ what moto lacks (see lacking.py). Nothing is patched: clients talk HTTP to it as
 from __future__ import annotations
 
 import threading
+import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
@@ -58,6 +60,10 @@ class Switches:
     """polls of describe_instance_refreshes that a refresh takes"""
     refresh_fails: bool = False
     """half of a refresh's instances never become healthy"""
+    refresh_batch_s: float = 0.0
+    """seconds of `clock` for which a refresh stands at its percentage: its instances boot and warm
+    up, or do not get healthy"""
+    clock: Callable[[], float] = time.monotonic
     balancers_at: str = ""
     """the host name that balancers are said to have"""
 

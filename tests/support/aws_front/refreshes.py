@@ -83,6 +83,7 @@ def _new(
         pending=pending,
         total=len(pending),
         batch=batch,
+        since=moto.switches.clock(),
     )
 
 
@@ -165,6 +166,9 @@ def _advance(request: Request, moto: Moto, refresh: Refresh) -> None:
         _end(refresh, "RollbackSuccessful")
         return
     refresh.status = "InProgress"
+    if (now_s := moto.switches.clock()) - refresh.since < moto.switches.refresh_batch_s:
+        return
+    refresh.since = now_s
     failing = moto.switches.refresh_fails and refresh.total > 0
     count = max(1, refresh.total // 2) if failing else refresh.batch
     _replace(request, moto, refresh, count, refresh.wanted)

@@ -27,7 +27,7 @@ RefreshStatus: TypeAlias = Literal[
 class Refresh:
     """One instance refresh. `pending` are the instances still to be replaced, `batch` of them at
     each poll; `wanted` is what the group is to have afterwards, `old` what it had: arguments of
-    update_auto_scaling_group."""
+    update_auto_scaling_group. `since` is when its instances were last replaced."""
 
     id: str
     status: RefreshStatus
@@ -39,6 +39,7 @@ class Refresh:
     pending: list[str]
     total: int
     batch: int
+    since: float
     reason: str = ""
     ended: str = ""
 

@@ -85,6 +85,8 @@ def _group(stack: Stack, facts: Facts) -> Resource:
         "termination_policies": ["Default"],
         "capacity_rebalance": _has_spot(stack),
         "group_metrics": list(METRICS),
+        "suspended": {},
+        "leaves_within_s": stack.balancer.deregistration_delay_s + group.drain_s,
         "scheduled": scheduled(stack, facts),
         "initial": group.min if group.desired is None else group.desired,
     }
@@ -124,6 +126,7 @@ def _mixed(stack: Stack) -> dict[str, Any] | None:
         "types": list(mixed.types),
         "on_demand_base": mixed.on_demand_base,
         "on_demand_percent": mixed.on_demand_percent,
+        "on_demand_strategy": "prioritized",
         "spot_strategy": mixed.spot_strategy,
     }
 

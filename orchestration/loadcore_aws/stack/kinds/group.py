@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.kinds.limits import left_to_schedules
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
+from loadcore_aws.stack.kinds.readiness import check_set_up, healthy_of, last_failure
 from loadcore_aws.stack.kinds.refresh import (
+    COMING,
+    GIVES_UP_S,
     SERVICE,
+    UNDER_WAY,
     Watch,
     last_refresh,
     launch_of,
@@ -41,23 +45,31 @@ PLAIN = {
 
 LAUNCH = frozenset({"template", "mixed"})
 NO_WARMUP = -1  # takes the default instance warm-up away
+BOOT_S = 600.0
+"""for all that comes before an instance's grace or warm-up begins"""
+DEPRECATED = "RemoveFromLoadBalancerLowPriority"
+"""told to be suspended with all others, and cannot be resumed ("Considerations for suspending
+processes", Amazon EC2 Auto Scaling User Guide)"""
+OLD_RUNS_ON = "the old version runs on; AWS tries the new one for an hour, and then goes back"
+OTHERS_COME = "until then AWS starts others in its place"
 
 
 class AutoScalingGroup(Kind):
     """Settings: those of PLAIN; `template` (`id`, `version`), `mixed` (None, or `types`,
-    `on_demand_base`, `on_demand_percent`, `spot_strategy`), `subnets` and `target_groups` (sorted),
-    `warmup_s` (the default instance warm-up, None for none), `min_healthy_percent` and
-    `max_healthy_percent` (of the instance maintenance policy), `group_metrics` (sorted, published
-    each minute), `scheduled` (of `min` and `max`, the values that schedules give them), `initial`
-    (how many it begins with). Without `desired` it is left to what moves it from then on.
+    `on_demand_base`, `on_demand_percent`, `on_demand_strategy`, `spot_strategy`), `subnets` and
+    `target_groups` (sorted), `warmup_s` (the default instance warm-up, None for none),
+    `min_healthy_percent` and `max_healthy_percent` (of the instance maintenance policy),
+    `group_metrics` (sorted, published each minute), `suspended` (process → reason, of those that
+    somebody or AWS itself has suspended; none), `scheduled` (of `min` and `max`, the values that
+    schedules give them), `initial` (how many it begins with), `leaves_within_s` (how long an
+    instance may take to go). Without `desired` it is left to what moves it from then on.
 
     Another template or other instance types are an instance refresh with rollback. While it is
     under way `find` tells what it brings, so an apply that was interrupted goes on waiting for it.
     """
 
     name = "auto_scaling_group"
-    unread = frozenset({"scheduled", "initial"})
-    ready_within_s = 900.0
+    unread = frozenset({"scheduled", "initial", "leaves_within_s"})
     gone_within_s = 900.0
 
     def __init__(self) -> None:
@@ -83,11 +95,19 @@ class AutoScalingGroup(Kind):
             "max_healthy_percent": maintenance.get("MaxHealthyPercentage"),
             "capacity_rebalance": bool(group.get("CapacityRebalance")),
             "group_metrics": sorted(each["Metric"] for each in group.get("EnabledMetrics") or ()),
+            "suspended": _suspended(group),
         }
         serving = [i["InstanceId"] for i in group["Instances"] if _serves(i)]
-        attributes = {"arn": group["AutoScalingGroupARN"], "in_service": ",".join(serving)}
+        coming = [i["InstanceId"] for i in group["Instances"] if _comes(i)]
+        attributes = {
+            "arn": group["AutoScalingGroupARN"],
+            "in_service": ",".join(serving),
+            "coming": ",".join(coming),
+        }
         if refresh is not None and refresh.active:
-            attributes.update(refresh=refresh.id, progress=refresh.progress())
+            attributes.update(
+                refresh=refresh.id, status=refresh.status, progress=refresh.progress()
+            )
         state = group.get("Status") or f"{len(serving)} of {group['DesiredCapacity']} in service"
         return Found(self.name, address, name, settings, attributes, state, tags)
 
@@ -107,8 +127,12 @@ class AutoScalingGroup(Kind):
         )
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
-        """The refresh is last: what it goes by is set by then."""
+        """The refresh is last: what it goes by is set by then, and no process is suspended."""
         client = account.client(SERVICE)
+        if "suspended" in changed:
+            client.resume_processes(
+                AutoScalingGroupName=found.id, ScalingProcesses=sorted(found.settings["suspended"])
+            )
         if "tags" in changed:
             client.create_or_update_tags(Tags=_tags(want))
         if parameters := _updates(want.settings, changed):
@@ -165,20 +189,32 @@ class AutoScalingGroup(Kind):
     def going(self, found: Found) -> bool:
         return found.state.startswith("Delete")
 
+    def ready_within(self, want: Settings, found: Found) -> float:
+        """A refresh stands at its percentage while instances come, warm up and go, and for an hour
+        more where new ones do not get healthy, before AWS goes back."""
+        settles_s = BOOT_S + max(want["health_check_grace_s"], want["warmup_s"] or 0)
+        if "refresh" not in found.attributes:
+            return settles_s
+        return GIVES_UP_S + settles_s + float(want["leaves_within_s"])
+
     def pending(self, account: Account, found: Found) -> str:
         """A refresh under way; then that all instances serve and the balancer agrees."""
+        serving, coming = _ids(found, "in_service"), _ids(found, "coming")
+        healthy, complaint = healthy_of(account, found.settings["target_groups"], serving)
         if "refresh" in found.attributes:
             self._watch.see(account, found.attributes["refresh"])
-            return found.attributes["progress"]
-        serving = set(filter(None, found.attributes["in_service"].split(",")))
+            if found.attributes["status"] in UNDER_WAY:
+                check_set_up(account, found.address, coming - healthy, OLD_RUNS_ON)
+            note = self._watch.note(account, found.id)
+            return "; ".join(filter(None, (found.attributes["progress"], note)))
         desired = found.settings["desired"]
+        if len(healthy) >= desired:
+            return ""
+        check_set_up(account, found.address, coming - healthy, OTHERS_COME)
         if len(serving) < desired:
             failure = last_failure(account, found.id)
             return f"{len(serving)} of {desired} in service{failure and f'; {failure}'}"
-        healthy, complaint = healthy_of(account, found.settings["target_groups"], serving)
-        if len(healthy) < desired:
-            return f"{len(healthy)} of {desired} healthy{complaint and f'; {complaint}'}"
-        return ""
+        return f"{len(healthy)} of {desired} healthy{complaint and f'; {complaint}'}"
 
 
 def groups_of(account: Account, owner: Owner) -> list[tuple[str, dict[str, Any]]]:
@@ -196,36 +232,21 @@ def _serves(instance: Mapping[str, Any]) -> bool:
     return (instance["LifecycleState"], instance["HealthStatus"]) == ("InService", "Healthy")
 
 
-def healthy_of(
-    account: Account, target_groups: list[str], instances: set[str]
-) -> tuple[set[str], str]:
-    """Those of the instances that each of the target groups calls healthy, and what the balancer
-    has against another one."""
-    healthy, complaint = set(instances), ""
-    for arn in target_groups:
-        answer = account.client("elbv2").describe_target_health(TargetGroupArn=arn)
-        states = {
-            each["Target"]["Id"]: each["TargetHealth"]
-            for each in answer["TargetHealthDescriptions"]
-        }
-        good = {target for target, health in states.items() if health["State"] == "healthy"}
-        for target in sorted(healthy - good):
-            health = states.get(target, {"State": "not registered yet"})
-            why = health.get("Description") or health.get("Reason") or health["State"]
-            complaint = f"{target}: {why}"
-        healthy &= good
-    return healthy, complaint
+def _comes(instance: Mapping[str, Any]) -> bool:
+    return bool(instance["LifecycleState"].startswith(COMING))
 
 
-def last_failure(account: Account, group: str) -> str:
-    """Why the last launch failed, if the last thing that happened was such."""
-    answer = account.client(SERVICE).describe_scaling_activities(
-        AutoScalingGroupName=group, MaxRecords=1
-    )
-    for activity in answer["Activities"]:
-        if activity["StatusCode"] in {"Failed", "Cancelled"}:
-            return str(activity.get("StatusMessage") or activity.get("Description", ""))
-    return ""
+def _ids(found: Found, attribute: str) -> set[str]:
+    return set(filter(None, found.attributes[attribute].split(",")))
+
+
+def _suspended(group: Mapping[str, Any]) -> dict[str, str]:
+    """Process → reason."""
+    return {
+        each["ProcessName"]: each.get("SuspensionReason") or "suspended"
+        for each in group.get("SuspendedProcesses") or ()
+        if each["ProcessName"] != DEPRECATED
+    }
 
 
 def _maintenance(settings: Mapping[str, Any]) -> dict[str, int]:

@@ -8,7 +8,6 @@ What went wrong is on its console. Stopped, its disk is at rest, and is imaged a
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from botocore.exceptions import ClientError
 
 import loadcore as lc
 from loadcore_aws.stack.errors import code_of
-from loadcore_aws.stack.kinds import ec2_tags, machine
+from loadcore_aws.stack.kinds import console, ec2_tags, machine
 from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import DIGEST
 from loadcore_aws.stack.resource import Found, Kind, Want, fixed_digest
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.account import Account
     from loadcore_aws.stack.names import Owner
 
-FAILED = re.compile(r"loadcore user data: FAILED: (.*)")
 MAKE_IMAGE = "make the image"
 REMOVE_TEMPLATE = "remove the template instance"
 REMOVE_SNAPSHOTS = "remove snapshots without an image"
@@ -191,7 +189,7 @@ class Image(Kind):
         """Raises loadcore.RunError where the template instance failed or its image did. Either is
         removed then, so that the next attempt begins anew."""
         if found.state == SETTING_UP:
-            self._check_console(account, found.attributes["template"])
+            self._check_set_up(account, found.attributes["template"])
         if found.state == TEMPLATE_STOPPED:
             template = found.attributes["template"]
             account.client("ec2").terminate_instances(InstanceIds=[template])
@@ -209,21 +207,12 @@ class Image(Kind):
             )
         return "" if found.state == AVAILABLE else found.state
 
-    def _check_console(self, account: Account, instance: str) -> None:
-        """Of the newest console where the type offers that ("Instance console output", Amazon EC2
-        User Guide); elsewhere it appears some minutes late."""
-        ec2 = account.client("ec2")
-        try:
-            answer = ec2.get_console_output(InstanceId=instance, Latest=True)
-        except ClientError as error:
-            if code_of(error) not in {"UnsupportedOperation", "InvalidParameterCombination"}:
-                raise
-            answer = ec2.get_console_output(InstanceId=instance)
-        if said := FAILED.search(answer.get("Output", "")):
-            ec2.terminate_instances(InstanceIds=[instance])
+    def _check_set_up(self, account: Account, instance: str) -> None:
+        if why := console.failure_of(account, instance):
+            account.client("ec2").terminate_instances(InstanceIds=[instance])
             raise lc.RunError(
                 f"image.baked: the template instance {instance} could not be set up and is being "
-                f"terminated: {said[1].strip()}; mend that and repeat the command"
+                f"terminated: {why}; mend that and repeat the command"
             )
 
 

@@ -3,7 +3,8 @@ again where the new instances do not get healthy.
 
 Sources: "Use an instance refresh to update instances in an Auto Scaling group" and "Undo changes
 with a rollback" (Amazon EC2 Auto Scaling User Guide); StartInstanceRefresh (API Reference): the
-group has the new configuration once the refresh has succeeded, and not before.
+group has the new configuration once the refresh has succeeded, and not before. "How an instance
+refresh works": where new instances do not pass their health checks it tries on for an hour.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.account import Account
 
 SERVICE = "autoscaling"
+GIVES_UP_S = 3600.0
+"""how long it tries on where new instances do not pass their health checks"""
 UNDER_WAY = {"Pending", "InProgress", "Baking"}
 GOING_BACK = {"RollbackInProgress"}
 ENDING = {"Cancelling"}
@@ -51,10 +54,15 @@ class Refresh:
         """Whether the group is, for all that is known, to have what it brings."""
         return self.status in UNDER_WAY | GOING_BACK
 
+    def failed_to_bring(self, launch: Mapping[str, Any]) -> bool:
+        over = not (self.active or self.successful or self.status == "Cancelled")
+        return over and _normal(self.launch) == _normal(launch)
+
     def progress(self) -> str:
+        """What follows the semicolon only explains it."""
         if self.status in GOING_BACK:
-            why = f" ({self.reason})" if self.reason else ""
-            return f"the new instances failed{why}, the old version is coming back"
+            why = f"; {self.reason}" if self.reason else ""
+            return f"the new instances failed, the old version is coming back{why}"
         return f"instance refresh {self.percent} %"
 
 
@@ -100,7 +108,7 @@ def launching(settings: Mapping[str, Any]) -> dict[str, Any]:
                 "Overrides": [{"InstanceType": each} for each in mixed["types"]],
             },
             "InstancesDistribution": {
-                "OnDemandAllocationStrategy": "prioritized",
+                "OnDemandAllocationStrategy": mixed["on_demand_strategy"],
                 "OnDemandBaseCapacity": mixed["on_demand_base"],
                 "OnDemandPercentageAboveBaseCapacity": mixed["on_demand_percent"],
                 "SpotAllocationStrategy": mixed["spot_strategy"],
@@ -129,6 +137,7 @@ def _normal(launch: Mapping[str, Any]) -> dict[str, Any]:
             "types": [each["InstanceType"] for each in policy["LaunchTemplate"]["Overrides"]],
             "on_demand_base": distribution.get("OnDemandBaseCapacity", 0),
             "on_demand_percent": distribution.get("OnDemandPercentageAboveBaseCapacity", 100),
+            "on_demand_strategy": distribution.get("OnDemandAllocationStrategy"),
             "spot_strategy": distribution.get("SpotAllocationStrategy"),
         }
         named = policy["LaunchTemplate"]["LaunchTemplateSpecification"]
@@ -153,10 +162,16 @@ class Watch:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: WeakKeyDictionary[Account, set[str]] = WeakKeyDictionary()
+        self._notes: WeakKeyDictionary[Account, dict[str, str]] = WeakKeyDictionary()
 
     def see(self, account: Account, refresh: str) -> None:
         with self._lock:
             self._seen.setdefault(account, set()).add(refresh)
+
+    def note(self, account: Account, group: str) -> str:
+        """What is to be said of the refresh that was started last, or nothing."""
+        with self._lock:
+            return self._notes.get(account, {}).get(group, "")
 
     def start(
         self,
@@ -175,6 +190,7 @@ class Watch:
         """
         client = account.client(SERVICE)
         last = last_refresh(account, group)
+        self._remember(account, group, _tried_again(last, launch))
         if last is not None:
             self._check(account, group, last)
             if last.status in UNDER_WAY:
@@ -195,6 +211,10 @@ class Watch:
         )
         self.see(account, answer["InstanceRefreshId"])
 
+    def _remember(self, account: Account, group: str, note: str) -> None:
+        with self._lock:
+            self._notes.setdefault(account, {})[group] = note
+
     def _check(self, account: Account, group: str, last: Refresh) -> None:
         """Told once: whoever applies again wants another try."""
         if last.active or last.successful or last.status == "Cancelled":
@@ -210,7 +230,17 @@ class Watch:
             else "old and new instances may run side by side"
         )
         raise lc.RunError(
-            f"the instance refresh of {group} ended as {last.status}"
-            f"{f': {last.reason}' if last.reason else ''}; {what}. See  loadcore stack logs  for "
-            "why the new instances failed, then mend it and apply again"
+            f"the instance refresh of {group} ended as {last.status}{_because(last)}; {what}. See  "
+            "loadcore stack logs  for why the new instances failed, then mend it and apply again"
         )
+
+
+def _tried_again(last: Refresh | None, launch: Mapping[str, Any]) -> str:
+    """Whoever repeats an apply wants another try, and is to know that it is one."""
+    if last is None or not last.failed_to_bring(launch):
+        return ""
+    return f"the last refresh to this version ended as {last.status}{_because(last)}: trying again"
+
+
+def _because(last: Refresh) -> str:
+    return f" ({last.reason})" if last.reason else ""

@@ -1,0 +1,34 @@
+"""What the set-up of an instance says on its console: the one place that it always reaches, as the
+log is shipped by what it has yet to install."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from loadcore_aws.stack.errors import code_of
+from loadcore_aws.stack.kinds.tolerant import unless_gone
+
+if TYPE_CHECKING:
+    from loadcore_aws.stack.account import Account
+
+FAILED = re.compile(r"loadcore user data: FAILED: (.*)")
+
+
+def failure_of(account: Account, instance: str) -> str:
+    """Why its user data failed, or nothing as far as is known.
+
+    Of the newest console where the type offers that ("Instance console output", Amazon EC2 User
+    Guide); elsewhere it appears some minutes late.
+    """
+    ec2 = account.client("ec2")
+    try:
+        answer = unless_gone(ec2.get_console_output, InstanceId=instance, Latest=True)
+    except ClientError as error:
+        if code_of(error) not in {"UnsupportedOperation", "InvalidParameterCombination"}:
+            raise
+        answer = unless_gone(ec2.get_console_output, InstanceId=instance)
+    said = FAILED.search((answer or {}).get("Output", ""))
+    return said[1].strip() if said else ""
