@@ -14,12 +14,11 @@ from loadcore_aws.autoscaling.spec import (
     Group,
     Metric,
     Schedule,
-    Simple,
     Step,
     StepPolicy,
     TargetTracking,
 )
-from loadcore_aws.stack.design import balancer, container_scaling, containers, logs
+from loadcore_aws.stack.design import balancer, containers, logs
 from loadcore_aws.stack.kinds.containers import ContainerService
 from loadcore_aws.stack.resource import Found, Resource, Want
 from loadcore_aws.stack.spec import Containers, Database, Network, Stack, Table
@@ -381,54 +380,6 @@ def test_a_first_version_that_never_runs_is_told(world: World) -> None:
     )
     with pytest.raises(lc.RunError, match="unable to pull image"):
         ContainerService().pending(world.account, seen(world, ecs))
-
-
-# The design's own rules.
-
-
-@pytest.mark.parametrize(
-    ("cron", "six"),
-    [
-        ("0 8 * * 1-5", "cron(0 8 ? * MON,TUE,WED,THU,FRI *)"),
-        ("*/5 8-18 * * *", "cron(*/5 8-18 * * ? *)"),
-        ("0 0 1 * *", "cron(0 0 1 * ? *)"),
-        ("0 0 * 6 0", "cron(0 0 ? 6 SUN *)"),
-        ("0 0 * * 7", "cron(0 0 ? * SUN *)"),
-        ("0 0 * * 5-7", "cron(0 0 ? * SUN,FRI,SAT *)"),
-        ("0 0 * * fri-mon", "cron(0 0 ? * SUN,MON,FRI,SAT *)"),
-        ("0 0 * * */2", "cron(0 0 ? * SUN,TUE,THU,SAT *)"),
-        ("0 0 * * 1,wed", "cron(0 0 ? * MON,WED *)"),
-    ],
-)
-def test_schedules_are_at_the_same_times_in_six_fields(world: World, cron: str, six: str) -> None:
-    stack = replace(STACK, schedule=(Schedule("one", cron=cron, min=2),))
-    made = {each.address: each for each in container_scaling.resources(stack, world.facts)}
-    settings = made["container_schedule.one"].settings
-    assert (settings["schedule"], settings["time_zone"]) == (six, "UTC")
-
-
-@pytest.mark.parametrize(
-    ("schedule", "sentence"),
-    [
-        (Schedule("one", cron="0 0 1 * 1", min=2), "two schedules"),
-        (Schedule("one", cron="0 0 * * 9", min=2), "day of the week"),
-        (Schedule("one", cron="0 0 * * MOND", min=2), "day of the week"),
-        (Schedule("one", cron="0 0 * *", min=2), "five fields"),
-        (Schedule("one", cron="0 0 * * *", desired=2), "min and max"),
-    ],
-)
-def test_schedules_that_ecs_cannot_have_are_refused(
-    world: World, schedule: Schedule, sentence: str
-) -> None:
-    stack = replace(STACK, schedule=(schedule,))
-    with pytest.raises(lc.PlanError, match=sentence):
-        container_scaling.resources(stack, world.facts)
-
-
-def test_simple_policies_are_refused(world: World) -> None:
-    stack = replace(STACK, policy=(Simple("one", 1),))
-    with pytest.raises(lc.PlanError, match="take step or target"):
-        container_scaling.resources(stack, world.facts)
 
 
 @pytest.mark.parametrize(("tasks", "asked", "percent"), [

@@ -2,7 +2,8 @@
 
 Sources: Amazon EC2 Auto Scaling User Guide, "Scheduled scaling for Amazon EC2 Auto Scaling"
 (traditional cron, UTC unless a time zone is named); PutScheduledUpdateGroupAction of the API
-Reference (Recurrence: five fields).
+Reference (Recurrence: five fields); Application Auto Scaling User Guide, "Schedule recurring
+scaling actions using cron expressions" (six fields).
 """
 
 from __future__ import annotations
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from loadcore_aws.autoscaling.spec import Schedule
 
 FIELDS = 5
+DAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 SECOND = timedelta(seconds=1)
+ANY = datetime(2000, 1, 1, tzinfo=timezone.utc)  # where only the expression matters
 
 
 def no_cron(text: str) -> str:
@@ -31,9 +34,38 @@ def no_cron(text: str) -> str:
     if len(text.split()) != FIELDS:
         return f"is {text!r}, which has not {FIELDS} fields; {remedy}"
     try:
-        CronSim(text, datetime(2000, 1, 1, tzinfo=timezone.utc))
+        CronSim(text, ANY)
     except CronSimError as error:
         return f"is {text!r}, which is no cron expression ({error}); {remedy}"
+    return ""
+
+
+def six_fields(cron: str) -> str:
+    """A sound expression's times as Application Auto Scaling, which scales containers, takes them:
+    days of the week have names, and of the two kinds of days one must be `?`.
+
+    Raises ValueError, with a sentence, for what cannot be said so.
+    """
+    minute, hour, day, month, weekday = cron.split()
+    if weekday == "*":
+        return f"{minute} {hour} {day} {month} ? *"
+    if day != "*":
+        raise ValueError("names days of the month and of the week, which containers cannot; write "
+                         "two schedules")  # fmt: skip
+    numbers = CronSim(cron, ANY).weekdays
+    if any(isinstance(number, tuple) for number in numbers):  # the second or last of a month
+        raise ValueError(f"has {weekday!r} for the day of the week, which containers cannot; write "
+                         "such as MON-FRI or 0,6")  # fmt: skip
+    names = [name for number, name in enumerate(DAYS) if {number, number + 7} & numbers]
+    return f"{minute} {hour} ? {month} {','.join(names)} *"
+
+
+def no_six_fields(cron: str) -> str:
+    """What is wrong with a sound expression for containers, as a sentence; empty for a good one."""
+    try:
+        six_fields(cron)
+    except ValueError as error:
+        return str(error)
     return ""
 
 

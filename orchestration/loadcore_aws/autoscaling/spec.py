@@ -253,6 +253,11 @@ class Schedule:
             return None
         return None if moment.tzinfo is None else moment.astimezone(timezone.utc)
 
+    def is_over(self, now: datetime | None) -> bool:
+        """Whether it happens once and has: Auto Scaling forgets it then, and refuses one in the
+        past. Not where no time is known."""
+        return self.moment is not None and now is not None and self.moment <= now
+
     def faults(self) -> Iterator[Fault]:
         yield from no_name(self.name)
         if bool(self.cron) == bool(self.at):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from loadcore_aws import _toml
 from loadcore_aws._faults import Fault
+from loadcore_aws.autoscaling.schedules import no_cron, no_six_fields
 from loadcore_aws.autoscaling.spec import Alarm, Group, Policy, Scaling, Schedule
 from loadcore_aws.instance.ready import READY_S
 from loadcore_aws.stack.sections.balancer import Balancer, Health
@@ -175,6 +176,14 @@ class Stack:
             if policy.kind == "simple":
                 yield Fault(("policy", index, "kind"), "is simple, which ECS does not have; take "
                                                        "step or target")  # fmt: skip
+        for index, each in enumerate(self.schedule):
+            where = ("schedule", index)
+            if each.desired is not None:
+                yield Fault((*where, "desired"), "is not for containers, which are scheduled by "
+                                                 "min and max; give these")  # fmt: skip
+            # What is no cron expression at all has been told.
+            if each.cron and not no_cron(each.cron) and (sentence := no_six_fields(each.cron)):
+                yield Fault((*where, "cron"), sentence)
         if self.controller is not None:
             yield Fault(("controller",), "scales an Auto Scaling group, which [containers] lack")
 

@@ -10,11 +10,19 @@ from typing import TYPE_CHECKING, Any
 from loadcore_aws.autoscaling.metrics import NAMED, statistic_of
 from loadcore_aws.autoscaling.spec import Metric, Simple, StepPolicy, percentile_of
 from loadcore_aws.stack.design.group import GROUP
+from loadcore_aws.stack.kinds.scaling import ADJUSTMENTS
 from loadcore_aws.stack.names import format_time
 from loadcore_aws.stack.resource import Ref, Resource
 
 if TYPE_CHECKING:
-    from loadcore_aws.autoscaling.spec import Alarm, Policy, Schedule, Step, TargetTracking
+    from loadcore_aws.autoscaling.spec import (
+        Alarm,
+        Policy,
+        Schedule,
+        Statistic,
+        Step,
+        TargetTracking,
+    )
     from loadcore_aws.stack.design.facts import Facts
     from loadcore_aws.stack.spec import Stack
 
@@ -30,11 +38,6 @@ DIMENSIONS = {
 }
 """What identifies the stack's own metrics."""
 
-ADJUSTMENTS = {
-    "change": "ChangeInCapacity",
-    "exact": "ExactCapacity",
-    "percent": "PercentChangeInCapacity",
-}
 COMPARISONS = {
     ">=": "GreaterThanOrEqualToThreshold",
     ">": "GreaterThanThreshold",
@@ -49,7 +52,7 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
     if stack.containers is not None:
         return made
     made += [_policy(stack, policy) for policy in stack.policy]
-    made += [_scheduled(each) for each in stack.schedule if not _is_over(each, facts)]
+    made += [_scheduled(each) for each in stack.schedule if not each.is_over(facts.now)]
     return made
 
 
@@ -83,11 +86,16 @@ def _step(policy: StepPolicy) -> dict[str, Any]:
         "min_magnitude": policy.min_magnitude or None,
         "warmup_s": policy.warmup_s,
         "statistic": policy.statistic,
-        "steps": [
-            {"lower": step.lower, "upper": step.upper, "adjust": step.adjust}
-            for step in sorted(policy.steps, key=_lowest)
-        ],
+        "steps": steps_of(policy),
     }
+
+
+def steps_of(policy: StepPolicy) -> list[dict[str, Any]]:
+    """From the lowest."""
+    return [
+        {"lower": step.lower, "upper": step.upper, "adjust": step.adjust}
+        for step in sorted(policy.steps, key=_lowest)
+    ]
 
 
 def _lowest(step: Step) -> float:
@@ -107,19 +115,24 @@ def _tracking(policy: TargetTracking) -> dict[str, Any]:
 def _tracked(policy: TargetTracking) -> dict[str, Any]:
     metric = policy.metric
     if isinstance(metric, Metric):
-        return {
-            "namespace": metric.namespace,
-            "name": metric.name,
-            "dimensions": dict(metric.dimensions),
-            "unit": metric.unit,
-            "statistic": policy.statistic,
-        }
+        return custom_metric(metric, policy.statistic)
     if metric == "cpu":
         return {"predefined": "ASGAverageCPUUtilization"}
     return {
         "predefined": "ALBRequestCountPerTarget",
         "balancer": BALANCER,
         "target_group": TARGET_GROUP,
+    }
+
+
+def custom_metric(metric: Metric, statistic: Statistic) -> dict[str, Any]:
+    """One that target tracking follows by its full name."""
+    return {
+        "namespace": metric.namespace,
+        "name": metric.name,
+        "dimensions": dict(metric.dimensions),
+        "unit": metric.unit,
+        "statistic": statistic,
     }
 
 
@@ -135,12 +148,6 @@ def _scheduled(schedule: Schedule) -> Resource:
         "desired": schedule.desired,
     }
     return Resource("scheduled_action", schedule.name, settings)
-
-
-def _is_over(schedule: Schedule, facts: Facts) -> bool:
-    """Auto Scaling forgets an action that ran once, and refuses one in the past."""
-    moment = schedule.moment
-    return moment is not None and facts.now is not None and moment <= facts.now
 
 
 def _alarm(stack: Stack, alarm: Alarm) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.kinds.limits import left_to_schedules
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
+from loadcore_aws.stack.kinds.scaling import ADJUSTMENTS
 from loadcore_aws.stack.resource import Found, Kind, Want
 
 if TYPE_CHECKING:
@@ -18,17 +19,14 @@ if TYPE_CHECKING:
 SERVICE = "application-autoscaling"
 DIMENSION = "ecs:service:DesiredCount"
 
-ADJUSTMENTS = {
-    "change": "ChangeInCapacity",
-    "exact": "ExactCapacity",
-    "percent": "PercentChangeInCapacity",
-}
 PREDEFINED = {
     "cpu": "ECSServiceAverageCPUUtilization",
     "requests_per_target": "ALBRequestCountPerTarget",
 }
 TYPES = {"step": "StepScaling", "target": "TargetTrackingScaling"}
 LIMITS = {"min": "MinCapacity", "max": "MaxCapacity"}
+SUSPENDED = "Suspended"
+SUSPENDABLE = ("DynamicScalingIn", "DynamicScalingOut", "ScheduledScaling")
 
 
 def _scaled(resource: str) -> dict[str, str]:
@@ -46,8 +44,9 @@ def _listed(account: Account, owner: Owner, operation: str, key: str) -> list[di
 
 
 class ScalableTarget(Kind):
-    """Settings: `resource` (service/CLUSTER/NAME), `min`, `max` tasks, `scheduled` (of both, the
-    values that schedules give them)."""
+    """Settings: `resource` (service/CLUSTER/NAME), `min`, `max` tasks, `suspended` (those of
+    SUSPENDABLE that somebody has suspended: its policies or schedules do nothing then; none),
+    `scheduled` (of `min` and `max`, the values that schedules give them)."""
 
     name = "scalable_target"
     fixed = frozenset({"resource"})
@@ -63,9 +62,11 @@ class ScalableTarget(Kind):
         name = name_in(tags, owner, self.name)
         if name is None:
             return None
+        suspended = target.get("SuspendedState") or {}
         settings = {
             "resource": target["ResourceId"],
             **{key: target[aws] for key, aws in LIMITS.items()},
+            "suspended": [each for each in SUSPENDABLE if suspended.get(each + SUSPENDED)],
         }
         return Found(self.name, name, arn, settings, tags=tags)
 
@@ -78,10 +79,14 @@ class ScalableTarget(Kind):
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
         """A limit that is not named stays as a schedule has made it."""
-        limits = {aws: want.settings[key] for key, aws in LIMITS.items() if key in changed}
-        if limits:
+        parameters = {aws: want.settings[key] for key, aws in LIMITS.items() if key in changed}
+        if "suspended" in changed:
+            parameters["SuspendedState"] = {
+                each + SUSPENDED: each in want.settings["suspended"] for each in SUSPENDABLE
+            }
+        if parameters:
             account.client(SERVICE).register_scalable_target(
-                **_scaled(found.settings["resource"]), **limits
+                **_scaled(found.settings["resource"]), **parameters
             )
         if "tags" in changed:
             account.client(SERVICE).tag_resource(ResourceARN=found.id, Tags=dict(want.tags))

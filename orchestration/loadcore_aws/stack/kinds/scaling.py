@@ -21,6 +21,13 @@ SIMPLE, STEP, TARGET = "SimpleScaling", "StepScaling", "TargetTrackingScaling"
 BY_REQUESTS = "ALBRequestCountPerTarget"
 LABEL_SEPARATOR = "/targetgroup/"
 
+ADJUSTMENTS = {
+    "change": "ChangeInCapacity",
+    "exact": "ExactCapacity",
+    "percent": "PercentChangeInCapacity",
+}
+"""What a file's `by` is called by AWS, of instances and of containers."""
+
 PLAIN = {
     "adjustment": "AdjustmentType",
     "adjust": "ScalingAdjustment",
