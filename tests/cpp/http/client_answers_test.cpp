@@ -291,7 +291,7 @@ BOOST_AUTO_TEST_CASE(a_body_without_end_ends_with_the_timeout) {
       200ms);
   BOOST_TEST((event.failure == Failure::timeout));
   BOOST_TEST(event.bytes > 65536U);
-  BOOST_TEST((loadcore::base::now() - before < 2s));
+  BOOST_TEST((loadcore::base::now() - before < 10s));
 }
 
 BOOST_AUTO_TEST_CASE(a_trickle_ends_with_the_timeout) {
@@ -312,7 +312,7 @@ BOOST_AUTO_TEST_CASE(silence_ends_with_the_timeout) {
   BOOST_TEST((client.expect(Event::Kind::failed).failure == Failure::timeout));
   const Duration waited = client.transport().now() - sent;
   BOOST_TEST((waited >= 100ms));
-  BOOST_TEST((waited < 1s));
+  BOOST_TEST((waited < 10s));
   // The slot is free again, and its next request has a timeout of its own.
   client.connect();
   const TimePoint again = client.transport().send(0, get, false);
@@ -323,18 +323,18 @@ BOOST_AUTO_TEST_CASE(silence_ends_with_the_timeout) {
 BOOST_AUTO_TEST_CASE(each_request_has_its_own_timeout) {
   ScriptedServer server([](Peer& peer) {
     peer.read_request();
-    std::this_thread::sleep_for(60ms);
+    std::this_thread::sleep_for(1200ms);
     peer.write(answer());
     peer.wait_for_close();
   });
-  ClientOptions options = patient(100ms);
+  ClientOptions options = patient(2s);
   options.connections = 2;
   Client client(server.url(), options);
   client.connect(0);
   client.connect(1);
   client.exchange(get, 0);
   client.transport().send(0, get, false);
-  std::this_thread::sleep_for(50ms);
+  std::this_thread::sleep_for(1s);
   // The one in slot 1 comes later and is answered before the one in slot 0 runs out.
   const TimePoint sent = client.transport().send(1, get, false);
   Event first = client.next();
@@ -344,7 +344,7 @@ BOOST_AUTO_TEST_CASE(each_request_has_its_own_timeout) {
   BOOST_TEST(first.slot == 0U);
   BOOST_TEST((second.kind == Event::Kind::answered));
   BOOST_TEST(second.slot == 1U);
-  BOOST_TEST((second.answer.last_byte - sent >= 60ms));
+  BOOST_TEST((second.answer.last_byte - sent >= 1200ms));
 }
 
 BOOST_AUTO_TEST_CASE(the_end_before_the_answer_is_complete) {

@@ -126,7 +126,7 @@ BOOST_AUTO_TEST_CASE(a_target_that_does_not_answer_the_syn) {
     BOOST_TEST(client.expect(Event::Kind::connect_failed).reason == "Connection timed out");
     const Duration waited = client.transport().now() - before;
     BOOST_TEST((waited >= 150ms));
-    BOOST_TEST((waited < 1s));
+    BOOST_TEST((waited < 10s));
   }
 }
 

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
+#include <functional>
 #include <string>
 #include <thread>
 
@@ -45,6 +46,15 @@ Report run(Plan plan) {
   Engine engine(std::move(plan));
   engine.start();
   return finished(engine);
+}
+
+/// Waits until it is so; an hour of a run has room for it on the busiest machine.
+void wait_until(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  while (!condition()) {
+    BOOST_TEST_REQUIRE((std::chrono::steady_clock::now() < end));
+    std::this_thread::sleep_for(1ms);
+  }
 }
 
 void check_rows(const Report& report) {
@@ -127,7 +137,7 @@ BOOST_AUTO_TEST_CASE(stopped_from_another_thread) {
       Engine engine(plan);
       engine.start();
       std::thread stopper([&engine] {
-        std::this_thread::sleep_for(100ms);
+        wait_until([&] { return engine.progress().counts.completed > 0; });
         engine.stop();
       });
       const Report report = finished(engine);
@@ -142,14 +152,20 @@ BOOST_AUTO_TEST_CASE(stopped_from_another_thread) {
 }
 
 BOOST_AUTO_TEST_CASE(a_drain_bound_ends_the_wait_for_a_silent_target) {
-  ScriptedServer server([](ScriptedServer::Peer& peer) { peer.wait_for_close(); });
+  std::atomic<unsigned> asked = 0;
+  ScriptedServer server([&asked](ScriptedServer::Peer& peer) {
+    peer.read_request();
+    ++asked;
+    peer.wait_for_close();
+  });
   for (const auto drain : {Duration(0), Duration(50ms)}) {
+    asked = 0;
     Plan plan = plan_for(server, 2);
     plan.duration = 1h;
     plan.timeout = 1h;
     Engine engine(plan);
     engine.start();
-    std::this_thread::sleep_for(50ms);
+    wait_until([&] { return asked == 8; });
     engine.stop(drain);
     const Report report = finished(engine);
     BOOST_TEST((report.outcome == Outcome::stopped));
@@ -159,19 +175,23 @@ BOOST_AUTO_TEST_CASE(a_drain_bound_ends_the_wait_for_a_silent_target) {
 }
 
 BOOST_AUTO_TEST_CASE(a_drain_of_any_length_is_one) {
-  ScriptedServer server([](ScriptedServer::Peer& peer) {
-    peer.read_request();
-    std::this_thread::sleep_for(150ms);
-    peer.write(test::answer());
+  std::atomic<unsigned> asked = 0;
+  ScriptedServer server([&asked](ScriptedServer::Peer& peer) {
+    while (!peer.read_request().empty()) {
+      ++asked;
+      std::this_thread::sleep_for(150ms);
+      peer.write(test::answer());
+    }
   });
   Plan plan = plan_for(server, 1);
   plan.duration = 1h;
   Engine engine(plan);
   engine.start();
-  std::this_thread::sleep_for(50ms);
+  wait_until([&] { return asked >= 8; });
   engine.stop(Duration::max());
   const Report report = finished(engine);
-  BOOST_TEST(report.counts.completed == 8U);
+  BOOST_TEST(report.counts.completed >= 8U);
+  BOOST_TEST(report.counts.completed == report.counts.sent);
 }
 
 BOOST_AUTO_TEST_CASE(waiting_has_a_bound_and_needs_none) {
@@ -233,19 +253,22 @@ BOOST_AUTO_TEST_CASE(a_target_that_goes_away_and_comes_back) {
     ScriptedServer server(test::answer_all);
     Plan plan = plan_for(server, threads);
     plan.rate_rps = 1'000;
-    plan.duration = 2s;
+    plan.duration = 1h;
     Engine engine(plan);
     engine.start();
-    std::this_thread::sleep_for(300ms);
+    const auto counts = [&engine] { return engine.progress().counts; };
+    wait_until([&] { return counts().completed > 100; });
     server.close();
-    std::this_thread::sleep_for(300ms);
+    wait_until([&] { return counts().connect > 0; });
     server.open();
+    // Each of the 8 connections is open once more.
+    wait_until([&] { return server.accepted() >= 16; });
+    const std::uint64_t completed = counts().completed;
+    wait_until([&] { return counts().completed >= completed + 500; });
+    engine.stop();
     const Report report = finished(engine);
-    BOOST_TEST((report.outcome == Outcome::completed));
-    BOOST_TEST(report.counts.scheduled == 2'000U);
-    BOOST_TEST(report.counts.connect > 0U);
+    BOOST_TEST((report.outcome == Outcome::stopped));
     BOOST_TEST(report.connects >= 16U);
-    BOOST_TEST(report.counts.completed > 1'000U);
     check_rows(report);
   }
 }
@@ -281,7 +304,7 @@ BOOST_AUTO_TEST_CASE(hostile_targets_are_counted_by_kind) {
       Plan plan = plan_for(server, 2);
       plan.duration.reset();
       plan.requests = 20;
-      plan.timeout = 50ms;
+      plan.timeout = one.kind == &Counts::timeout ? 50ms : 5s;
       const Report report = run(plan);
       BOOST_TEST((report.outcome == Outcome::completed));
       BOOST_TEST(report.counts.sent == 20U);
