@@ -302,8 +302,16 @@ def test_an_answer_before_the_request_is_complete_counts() -> None:
 
 
 def test_a_connection_that_is_reset_at_once_counts_as_one_or_the_other() -> None:
-    # Whether connecting has already succeeded when the reset comes is the kernel's to say.
-    with ScriptedServer(hostile.resetting_at_once) as server:
+    # Whether connecting has already succeeded when the reset comes is the kernel's to say; were it
+    # to say no to all, there would be no run.
+    first = iter([True])
+
+    def script(peer: hostile.Peer) -> None:
+        if next(first, False):
+            peer.read_request()
+        peer.reset()
+
+    with ScriptedServer(script) as server:
         run = lc.run(server.url, requests=REQUESTS, connections=CONNECTIONS, threads=1)
     counts = _counts(run)
     assert counts["connect"] + counts["reset"] == run.requests.sent == REQUESTS

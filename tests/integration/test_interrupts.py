@@ -10,6 +10,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -21,66 +23,95 @@ import loadcore as lc
 
 PHASES = ["connecting", "warmup", "running", "draining", "done"]
 
-INTERRUPTED = """
-import json, sys, time
+# lc.run catches Ctrl-C from where it waits for its run; interrupted, it waits once more.
+ANNOUNCED = """
 import loadcore as lc
 
-print("begun", flush=True)
-try:
-    lc.run(sys.argv[1], rate=float(sys.argv[2]) or None, duration=60, connections=4, threads=1)
-except lc.Interrupted as interrupted:
-    run = interrupted.run
-    print(json.dumps({"interrupted": run.interrupted, "duration": run.duration,
-                      **run.requests.to_dict()}))
+def announced(handle, timeout=None, wait=lc.RunHandle.wait):
+    print("waiting\\n", end="", flush=True)
+    return wait(handle, timeout)
+
+lc.RunHandle.wait = announced
 """
 
+INTERRUPTED = f"""
+import json, sys
+{ANNOUNCED}
+try:
+    lc.run(sys.argv[1], rate=float(sys.argv[2]) or None, duration=60, connections=4, threads=1,
+           timeout=60, connect_timeout=60)
+except lc.Interrupted as interrupted:
+    run = interrupted.run
+    print(json.dumps({{"interrupted": run.interrupted, "duration": run.duration,
+                      **run.requests.to_dict()}}))
+"""
 
-def _interrupted(url: str, rate: float, after_s: float = 0.5) -> tuple[dict[str, Any], float]:
-    """What a run that gets SIGINT has measured, and how long it took to end."""
+# Of the 60 s that such a run would take.
+SOON_S = 20.0
+
+
+@contextmanager
+def _waiting(script: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """A script that has begun to wait for its run."""
     with subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTED, url, str(rate)],
+        [sys.executable, "-c", script, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
         assert process.stdout is not None
-        assert process.stderr is not None
         try:
-            assert process.stdout.readline() == b"begun\n"
-            time.sleep(after_s)
-            process.send_signal(signal.SIGINT)
-            begin = time.monotonic()
-            out, err = process.communicate(timeout=20)
-            ended_s = time.monotonic() - begin
+            assert process.stdout.readline() == b"waiting\n"
+            yield process
         finally:
             process.kill()
-    assert err == b""
-    assert process.returncode == 0
-    measured: dict[str, Any] = json.loads(out)
+
+
+def _interrupted(
+    url: str, rate: float, server: ScriptedServer | None = None
+) -> tuple[dict[str, Any], float]:
+    """What a run that gets SIGINT after half a second has measured, and how long it took to end.
+
+    With a server, the half second begins when that has a request on each of four connections.
+    """
+    with _waiting(INTERRUPTED, url, str(rate)) as process:
+        if server is not None:
+            assert server.requests_settled(4) >= 4
+        time.sleep(0.5)
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=50)
+        ended_s = time.monotonic() - begin
+        assert err == b""
+        assert process.returncode == 0
+    again, _, line = out.partition(b"\n")
+    assert again == b"waiting"
+    measured: dict[str, Any] = json.loads(line)
     return measured, ended_s
 
 
 @pytest.mark.parametrize("rate", [0, 500])
 def test_ctrl_c_gives_what_was_measured(rate: int) -> None:
     with ScriptedServer(hostile.answering(hostile.OK)) as server:
-        measured, ended_s = _interrupted(server.url, rate)
+        measured, ended_s = _interrupted(server.url, rate, server)
         assert server.requests == measured["sent"]
-    assert ended_s < 1.5
+    assert ended_s < SOON_S
     assert measured["interrupted"]
-    assert 0.1 < measured["duration"] < 5
-    assert measured["completed"] == measured["sent"] > 0
+    assert 0.4 < measured["duration"] < 40
+    assert measured["completed"] == measured["sent"] >= 4
     # What was due that very moment is unsent.
     assert measured["scheduled"] == measured["sent"] + measured["unsent"]
-    assert measured["unsent"] <= rate / 10
     if rate:
         assert measured["scheduled"] == pytest.approx(rate * measured["duration"], abs=1)
+    else:
+        assert measured["unsent"] == 0
 
 
 @pytest.mark.parametrize("rate", [0, 500])
 def test_ctrl_c_with_a_stalled_target_waits_a_second_at_most(rate: int) -> None:
     with ScriptedServer(hostile.answering_then_silent(b"")) as server:
-        measured, ended_s = _interrupted(server.url, rate)
+        measured, ended_s = _interrupted(server.url, rate, server)
         assert server.requests_settled(4) == 4
-    assert 0.9 < ended_s < 2.5
+    assert 0.9 < ended_s < SOON_S
     assert measured["interrupted"]
     assert measured["sent"] == measured["failed"]["timeout"] == 4
     assert measured["completed"] == 0
@@ -91,37 +122,35 @@ def test_ctrl_c_with_a_stalled_target_waits_a_second_at_most(rate: int) -> None:
 def test_ctrl_c_while_connecting() -> None:
     with hostile.deaf() as url:
         measured, ended_s = _interrupted(url, 0)
-    assert ended_s < 1.5
+    assert ended_s < SOON_S
     assert measured["interrupted"]
     assert measured["sent"] == measured["scheduled"] == 0
 
 
 def test_another_ctrl_c_does_not_wait_even_that_long() -> None:
-    script = (
-        "import sys, loadcore as lc\n"
-        "print('begun', flush=True)\n"
-        "try:\n"
-        "    lc.run(sys.argv[1], duration=60, connections=4, threads=1)\n"
-        "except KeyboardInterrupt as interrupt:\n"
-        "    print(type(interrupt).__name__)\n"
-    )
+    script = f"""
+import sys
+from loadcore import _engine
+{ANNOUNCED}
+_engine.INTERRUPTED_DRAIN_S = 60  # so that the end is the other Ctrl-C's doing
+try:
+    lc.run(sys.argv[1], duration=60, connections=4, threads=1, timeout=60)
+except KeyboardInterrupt as interrupt:
+    print(type(interrupt).__name__)
+"""
     with (
         ScriptedServer(hostile.answering_then_silent(b"")) as server,
-        subprocess.Popen([sys.executable, "-c", script, server.url], stdout=subprocess.PIPE) as it,
+        _waiting(script, server.url) as process,
     ):
-        try:
-            assert it.stdout is not None
-            assert it.stdout.readline() == b"begun\n"
-            assert server.requests_settled(4) == 4
-            it.send_signal(signal.SIGINT)
-            time.sleep(0.2)
-            it.send_signal(signal.SIGINT)
-            begin = time.monotonic()
-            assert it.stdout.readline() == b"KeyboardInterrupt\n"
-            assert time.monotonic() - begin < 0.5
-            assert it.wait(timeout=5) == 0
-        finally:
-            it.kill()
+        assert server.requests_settled(4) == 4
+        assert process.stdout is not None
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == b"waiting\n"
+        begin = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=50) == (b"KeyboardInterrupt\n", b"")
+        assert time.monotonic() - begin < SOON_S
+        assert process.returncode == 0
 
 
 # --- Jupyter
@@ -131,7 +160,7 @@ def _output(client: Any, message: str) -> tuple[str, list[str]]:
     """What the cell sent as `message` printed, and the names of the exceptions it raised."""
     printed, raised = [], []
     while True:
-        answer = client.get_iopub_msg(timeout=20)
+        answer = client.get_iopub_msg(timeout=60)
         if answer["parent_header"].get("msg_id") != message:
             continue
         kind, content = answer["msg_type"], answer["content"]
@@ -145,7 +174,7 @@ def _output(client: Any, message: str) -> tuple[str, list[str]]:
 
 def _until_printed(client: Any, message: str, text: str) -> None:
     while True:
-        answer = client.get_iopub_msg(timeout=20)
+        answer = client.get_iopub_msg(timeout=60)
         if (
             answer["parent_header"].get("msg_id") == message
             and answer["msg_type"] == "stream"
@@ -162,20 +191,18 @@ def test_interrupting_a_cell_leaves_the_kernel_alive() -> None:
         manager, client = jupyter.start_new_kernel(kernel_name="python3", startup_timeout=60)
         try:
             cell = client.execute(
-                "import loadcore as lc\n"
-                "print('begun', flush=True)\n"
-                f"run = lc.run({server.url!r}, rate=200, duration=60, threads=1)"
+                f"{ANNOUNCED}\nrun = lc.run({server.url!r}, rate=200, duration=60, threads=1)"
             )
-            _until_printed(client, cell, "begun")
-            time.sleep(0.7)
+            _until_printed(client, cell, "waiting")
+            time.sleep(0.5)
             begin = time.monotonic()
             manager.interrupt_kernel()
-            assert _output(client, cell) == ("", ["Interrupted"])
-            assert time.monotonic() - begin < 2.5
+            assert _output(client, cell) == ("waiting\n", ["Interrupted"])
+            assert time.monotonic() - begin < SOON_S
             following = client.execute(
                 f"print(lc.run({server.url!r}, requests=25, threads=1).requests.completed)"
             )
-            assert _output(client, following) == ("25\n", [])
+            assert _output(client, following) == ("waiting\n25\n", [])
         finally:
             client.stop_channels()
             manager.shutdown_kernel(now=True)
@@ -191,8 +218,8 @@ def test_progress_goes_forward(rate: int | None) -> None:
         lc.start(
             server.url,
             rate=rate,
-            warmup=0.3,
-            duration=0.6,
+            warmup=1,
+            duration=1,
             interval=0.05,
             connections=4,
             threads=2,
@@ -207,13 +234,15 @@ def test_progress_goes_forward(rate: int | None) -> None:
     assert order == sorted(order)
     assert {"warmup", "running", "done"} <= {progress.phase for progress in seen}
     for earlier, later in pairwise(seen):
-        assert earlier.elapsed <= later.elapsed
+        # It ended a moment before word of that came.
+        assert earlier.elapsed <= later.elapsed or later.phase == "done"
         assert earlier.requests.completed <= later.requests.completed
         assert earlier.requests.sent <= later.requests.sent
         assert earlier.requests.scheduled <= later.requests.scheduled
         assert earlier.remaining is not None
         assert later.remaining is not None
         assert earlier.remaining >= later.remaining
+    assert seen[-1].elapsed == pytest.approx(run.elapsed)
     assert seen[-1].requests == run.requests
     assert any(progress.rate > 0 and progress.p99 >= progress.p50 > 0 for progress in seen)
 
@@ -231,7 +260,8 @@ def test_progress_stands_still_once_the_run_is_over() -> None:
 
 def test_stop_from_another_thread_ends_the_wait() -> None:
     with ScriptedServer(hostile.answering(hostile.OK)) as server:
-        handle = lc.start(server.url, rate=300, duration=60, connections=4, threads=2)
+        handle = lc.start(server.url, rate=300, duration=60, connections=4, threads=1)
+        assert server.requests_settled(1) > 0
         timer = threading.Timer(0.4, handle.stop)
         begin = time.monotonic()
         timer.start()
@@ -239,31 +269,37 @@ def test_stop_from_another_thread_ends_the_wait() -> None:
         elapsed_s = time.monotonic() - begin
         timer.join()
         assert server.requests == run.requests.sent
-    assert 0.3 < elapsed_s < 2
+    assert 0.3 < elapsed_s < SOON_S
     assert run.interrupted
-    assert run.duration == pytest.approx(elapsed_s, abs=0.3)
-    assert run.requests.completed == run.requests.sent
-    assert run.requests.unsent <= 30
+    assert 0.3 < run.duration < 40
+    assert run.requests.completed == run.requests.sent > 0
+    assert run.requests.scheduled == run.requests.sent + run.requests.unsent
     assert run.requests.scheduled == pytest.approx(300 * run.duration, abs=2)
 
 
 def test_stop_waits_for_what_is_under_way_or_not_as_it_is_told() -> None:
+    answered = threading.Event()
+
     def slow(peer: hostile.Peer) -> None:
         while True:
             peer.read_request()
-            time.sleep(0.3)
+            answered.wait(30)
             peer.send(hostile.OK)
 
     with ScriptedServer(slow) as server:
         patient, hasty = (
-            lc.start(server.url, duration=60, connections=3, threads=1) for _ in range(2)
+            lc.start(server.url, duration=60, connections=3, threads=1, timeout=60)
+            for _ in range(2)
         )
         assert server.requests_settled(6) == 6
         patient.stop()
         hasty.stop(drain=0)
         begin = time.monotonic()
         cut_off = hasty.wait()
-        assert time.monotonic() - begin < 0.2
+        assert time.monotonic() - begin < SOON_S
+        with pytest.raises(TimeoutError):
+            patient.wait(timeout=0.1)
+        answered.set()
         waited_for = patient.wait()
     assert (cut_off.requests.completed, cut_off.requests.failed.timeout) == (0, 3)
     assert (waited_for.requests.completed, waited_for.requests.failed.timeout) == (3, 0)
@@ -285,7 +321,11 @@ def test_stop_may_come_again_and_after_the_end() -> None:
 def test_a_run_stopped_before_anything_is_measured_is_empty_and_can_be_shown(warmup: int) -> None:
     with ScriptedServer(hostile.answering(hostile.OK)) as server, hostile.deaf() as deaf:
         url = server.url if warmup else deaf
-        with lc.start(url, rate=100, duration=5, warmup=warmup, threads=1) as handle:
+        with lc.start(
+            url, rate=100, duration=60, warmup=warmup, threads=1, connect_timeout=60
+        ) as handle:
+            if warmup:
+                assert server.requests_settled(10) >= 10
             time.sleep(0.3)
             assert handle.progress().phase == ("warmup" if warmup else "connecting")
             handle.stop(drain=0)
@@ -294,43 +334,45 @@ def test_a_run_stopped_before_anything_is_measured_is_empty_and_can_be_shown(war
     assert run.requests == lc.Requests(0, 0, 0, 0, 0, lc.Failures())
     assert (run.warmup_requests.completed > 0) == bool(warmup)
     assert run.duration == 0
-    assert abs(run._result["started_unix_ns"] / 1e9 - time.time()) < 35
+    assert abs(run._result["started_unix_ns"] / 1e9 - time.time()) < 60
     assert server.url in repr(run) or deaf in repr(run)
     assert "<table" in run._repr_html_()
     json.loads(run.to_json())
 
 
 def test_wait_gives_up_after_its_timeout_and_leaves_the_run_alone() -> None:
+    answered = threading.Event()
+
+    def slow(peer: hostile.Peer) -> None:
+        peer.read_request()
+        answered.wait(50)
+        peer.send(hostile.OK)
+
     with (
-        ScriptedServer(hostile.answering(hostile.OK)) as server,
-        lc.start(server.url, rate=200, duration=0.6, threads=1) as handle,
+        ScriptedServer(slow) as server,
+        lc.start(server.url, requests=1, connections=1, threads=1, timeout=60) as handle,
     ):
         begin = time.monotonic()
         with pytest.raises(TimeoutError):
             handle.wait(timeout=0.1)
-        assert 0.09 < time.monotonic() - begin < 0.4
+        assert 0.09 < time.monotonic() - begin < SOON_S
         assert handle.progress().phase == "running"
-        run = handle.wait(timeout=10)
-    assert run.requests.completed == 120
+        answered.set()
+        run = handle.wait(timeout=30)
+    assert run.requests.completed == 1
     assert not run.interrupted
 
 
 def test_waiting_lets_other_python_threads_run() -> None:
-    ticks = 0
-    over = threading.Event()
+    def ticking(peer: hostile.Peer) -> None:
+        peer.read_request()
+        for _ in range(15):
+            time.sleep(0.01)
+        peer.send(hostile.OK)
 
-    def tick() -> None:
-        nonlocal ticks
-        while not over.wait(0.01):
-            ticks += 1
-
-    ticker = threading.Thread(target=tick)
-    with ScriptedServer(hostile.answering_then_silent(b"")) as server:
-        ticker.start()
-        lc.run(server.url, requests=1, connections=1, threads=1, timeout=0.6)
-        over.set()
-        ticker.join()
-    assert ticks > 15
+    with ScriptedServer(ticking) as server:
+        run = lc.run(server.url, requests=1, connections=1, threads=1, timeout=20)
+    assert run.requests.completed == 1
 
 
 def _threads() -> int:
@@ -343,14 +385,14 @@ def _threads() -> int:
 
 def test_a_handle_that_is_dropped_ends_its_run() -> None:
     with ScriptedServer(hostile.answering_then_silent(b"")) as server:
-        handle = lc.start(server.url, duration=60, connections=3, threads=2)
+        handle = lc.start(server.url, duration=60, connections=3, threads=2, timeout=60)
         assert server.requests_settled(3) == 3
         assert _threads() == 2
         begin = time.monotonic()
         del handle
         gc.collect()
-        # Of the 60 s; in a process with many objects, collecting alone takes a second.
-        assert time.monotonic() - begin < 10
+        # In a process with many objects, collecting alone takes a second.
+        assert time.monotonic() - begin < SOON_S
         assert _threads() == 0
 
 
@@ -362,7 +404,7 @@ def test_a_block_left_by_an_exception_ends_its_run() -> None:
             lc.start(server.url, rate=100, duration=60, threads=1) as handle,
         ):
             raise ZeroDivisionError
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < SOON_S
         assert handle.progress().phase == "done"
         assert handle.wait().interrupted
 
@@ -381,11 +423,11 @@ def test_a_script_that_ends_during_a_run_exits(answer: bytes, also: str) -> None
         code = (
             "import threading, time\n"
             "import loadcore as lc\n"
-            f"handle = lc.start({server.url!r}, duration=60, connections=2)\n"
+            f"handle = lc.start({server.url!r}, duration=60, connections=2, timeout=60)\n"
         )
         begin = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-c", code + also], capture_output=True, text=True, timeout=30
+            [sys.executable, "-c", code + also], capture_output=True, text=True, timeout=100
         )
-        assert time.monotonic() - begin < 5
+        assert time.monotonic() - begin < SOON_S
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

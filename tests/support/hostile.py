@@ -288,10 +288,6 @@ def closing_at_once(peer: Peer) -> None:
     """Accepts and closes, without a look at what is sent."""
 
 
-def resetting_at_once(peer: Peer) -> None:
-    peer.reset()
-
-
 def speaking_first(peer: Peer) -> None:
     """Answers before it is asked."""
     peer.send(OK)
