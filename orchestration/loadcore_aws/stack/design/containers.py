@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.design import container_scaling, network
 from loadcore_aws.stack.design.database import environment
-from loadcore_aws.stack.design.identity import allow, data_statements, document, trust
+from loadcore_aws.stack.design.identity import allow, data_statements, document, role
 from loadcore_aws.stack.resource import Ref, Resource
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ CONTAINER = "likes"
 DATA = "/var/lib/loadcore-likes"
 STOP_TIMEOUT_S_MAX = 120
 """on Fargate ("Amazon ECS task definition parameters for Fargate", stopTimeout)"""
+TASKS = "ecs-tasks.amazonaws.com"
 HEALTH = "import urllib.request as r; r.urlopen('http://127.0.0.1:{}/v1/healthcheck', timeout=4)"
 
 
@@ -26,12 +27,11 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
     if stack.containers is None:
         return []
     policies = {"tasks": document(data_statements(stack))} if data_statements(stack) else {}
-    ecs = trust("ecs-tasks.amazonaws.com")
     return [
         repository(),
         Resource("cluster", "main", {"insights": False}),
-        Resource("role", "execution", {"trust": ecs, "policies": {"execution": _execution()}}),
-        Resource("role", "tasks", {"trust": ecs, "policies": policies}),
+        role("execution", TASKS, {"execution": _execution()}),
+        role("tasks", TASKS, policies),
         Resource("task_definition", "main", _task(stack, stack.containers, facts)),
         _service(stack, facts),
         *container_scaling.resources(stack, facts),

@@ -16,7 +16,7 @@ from loadcore_aws.autoscaling.control.package import (
     permissions,
 )
 from loadcore_aws.stack.design import logs
-from loadcore_aws.stack.design.identity import allow, document, trust
+from loadcore_aws.stack.design.identity import allow, document, role
 from loadcore_aws.stack.kinds.logs import FUNCTION_FOLDER
 from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.resource import Ref, Resource
@@ -53,9 +53,7 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
     }
     return [
         logs.group("controller", FUNCTION_FOLDER + name, stack),
-        Resource(
-            "role", "controller", {"trust": trust("lambda.amazonaws.com"), "policies": policies}
-        ),
+        role("controller", "lambda.amazonaws.com", policies),
         Resource("function", "controller", _function(facts), ("log_group.controller",)),
         Resource("timer", "controller", timer, ("auto_scaling_group.main",)),
     ]

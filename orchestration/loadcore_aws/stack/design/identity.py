@@ -37,15 +37,18 @@ TABLE_ACTIONS = (
 def resources(stack: Stack, facts: Facts) -> list[Resource]:
     if stack.containers is not None:
         return []
-    role = {
-        "trust": trust(EC2_IN_CHINA if facts.partition == "aws-cn" else EC2),
-        "policies": {"instances": document(_statements(stack, facts))},
-    }
+    service = EC2_IN_CHINA if facts.partition == "aws-cn" else EC2
     profile = {"roles": [Ref("role.instances")]}
     return [
-        Resource("role", "instances", role),
+        role("instances", service, {"instances": document(_statements(stack, facts))}),
         Resource("instance_profile", "instances", profile),
     ]
+
+
+def role(name: str, service: str, policies: dict[str, Any]) -> Resource:
+    """In which that service may act, with these policies and no others."""
+    settings = {"trust": trust(service), "policies": policies, "attached": []}
+    return Resource("role", name, settings)
 
 
 def trust(service: str) -> dict[str, Any]:

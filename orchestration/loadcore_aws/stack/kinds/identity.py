@@ -42,8 +42,8 @@ def _physical(account: Account, want: Want) -> str:
 
 
 class Role(Kind):
-    """Settings: `trust` (a policy document), `policies` (name → policy document, inline). Its id is
-    its name; attributes: `arn`."""
+    """Settings: `trust` (a policy document), `policies` (name → policy document, inline),
+    `attached` (sorted ARNs of managed policies; none). Its id is its name; attributes: `arn`."""
 
     name = "role"
 
@@ -60,12 +60,16 @@ class Role(Kind):
         if name is None:
             return None
         policies = account.pages("iam", "list_role_policies", "PolicyNames", RoleName=physical)
+        attached = account.pages(
+            "iam", "list_attached_role_policies", "AttachedPolicies", RoleName=physical
+        )
         settings = {
             "trust": role["AssumeRolePolicyDocument"],
             "policies": {
                 policy: iam.get_role_policy(RoleName=physical, PolicyName=policy)["PolicyDocument"]
                 for policy in policies
             },
+            "attached": sorted(each["PolicyArn"] for each in attached),
         }
         return Found(self.name, name, physical, settings, {"arn": role["Arn"]}, tags=tags)
 
@@ -94,24 +98,22 @@ class Role(Kind):
                     )
             for name in sorted(had.keys() - wanted.keys()):
                 unless_gone(iam.delete_role_policy, RoleName=found.id, PolicyName=name)
+        if "attached" in changed:
+            self._detach_all(iam, found)
         if "tags" in changed:
             iam.tag_role(RoleName=found.id, Tags=tag_list(want.tags))
 
     def delete(self, account: Account, found: Found) -> None:
         """Also without managed policies that somebody attached: a role that has one stays."""
         iam = account.client("iam")
-        attached = unless_gone(
-            account.pages,
-            service="iam",
-            operation="list_attached_role_policies",
-            key="AttachedPolicies",
-            RoleName=found.id,
-        )
-        for each in attached or ():
-            unless_gone(iam.detach_role_policy, RoleName=found.id, PolicyArn=each["PolicyArn"])
+        self._detach_all(iam, found)
         for name in found.settings["policies"]:
             unless_gone(iam.delete_role_policy, RoleName=found.id, PolicyName=name)
         iam.delete_role(RoleName=found.id)
+
+    def _detach_all(self, iam: Any, found: Found) -> None:
+        for arn in found.settings["attached"]:
+            unless_gone(iam.detach_role_policy, RoleName=found.id, PolicyArn=arn)
 
 
 class InstanceProfile(Kind):
