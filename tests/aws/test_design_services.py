@@ -54,9 +54,10 @@ below = 10
 [lease]
 table = "leases"
 """
+WHEEL = "loadcore-1-cp311-cp311-linux_x86_64.whl"
 FACTS = Facts(
     "123456789012", "aws", REGION, (f"{REGION}a", f"{REGION}b"), "vpc-1", ("subnet-1", "subnet-2"),
-    "ami-1", "/dev/xvda", (File("a.whl", "a.whl", "0" * 64, 10),), CONTROL,
+    "ami-1", "/dev/xvda", (File(WHEEL, WHEEL, "0" * 64, 10),), CONTROL,
 )  # fmt: skip
 FULL = Stack(
     "demo",
@@ -148,9 +149,35 @@ def test_the_same_file_makes_the_same_code() -> None:
 def test_a_controllers_file_that_no_function_can_carry_out_is_refused() -> None:
     with pytest.raises(lc.PlanError, match="command"):
         designed(CONTROL.replace('"queue"\nqueue = "work"', '"command"\ncommand = ["backlog"]'))
-    metrics = '"metrics"\nurl = "http://{address}:8081/metrics"\nmetric = "up"'
-    with pytest.raises(lc.PlanError, match="own addresses"):
-        designed(CONTROL.replace('"queue"\nqueue = "work"', metrics))
+
+
+def reading_page_at(host: str) -> str:
+    metrics = f'"metrics"\nurl = "http://{host}:8081/metrics"\nmetric = "up"'
+    return CONTROL.replace('"queue"\nqueue = "work"', metrics)
+
+
+@pytest.mark.parametrize(
+    ("host", "told"),
+    [
+        ("{address}", "the instances' own addresses, which no function reaches; take a queue"),
+        ("127.0.0.1", "127.0.0.1, on one machine or in a private network, where no function"),
+        ("[::1]", "::1, on"),
+        ("0.0.0.0", "0.0.0.0, on"),
+        ("10.1.2.3", "10.1.2.3, on"),
+        ("169.254.169.254", "169.254.169.254, on"),
+        ("Localhost", "localhost, on"),
+        ("likes.localhost.", "likes.localhost., on"),
+    ],
+)
+def test_a_page_that_no_function_reaches_is_refused(host: str, told: str) -> None:
+    with pytest.raises(lc.PlanError) as caught:
+        designed(reading_page_at(host))
+    assert str(caught.value).startswith(f"controller.file: reads {told}")
+
+
+@pytest.mark.parametrize("host", ["likes.example.org", "192.88.99.1", "localhost.example.org"])
+def test_a_page_on_the_internet_is_read(host: str) -> None:
+    assert "function.controller" in designed(reading_page_at(host))
 
 
 def test_a_designed_controller_is_made_and_leaves_nothing(aws: Front) -> None:

@@ -103,13 +103,17 @@ def test_a_stack_does_not_see_another_of_a_longer_name(world: World) -> None:
 
 def test_groups_open_only_what_is_asked_for(world: World) -> None:
     stack = replace(
-        STACK, access=Access(("198.51.100.0/24",), ("192.0.2.7/32",)), database=Database("mysql")
+        STACK,
+        access=Access(("198.51.100.0/24",), ("192.0.2.7/32",), ("192.0.2.8/32", "10.0.0.0/8")),
+        database=Database("mysql"),
     )
     world.settle(security.resources(stack, world.facts))
     balancer, instances_ = (world.one(f"security_group.{n}").id for n in ("balancer", "instances"))
     assert group_rules(world, "balancer") == {(80, "198.51.100.0/24")}
     assert group_rules(world, "balancer", "egress") == {(8080, "0.0.0.0/0")}
-    assert group_rules(world, "instances") == {(8080, balancer), (22, "192.0.2.7/32")}
+    assert group_rules(world, "instances") == {
+        (8080, balancer), (22, "192.0.2.7/32"), (8081, "192.0.2.8/32"), (8081, "10.0.0.0/8"),
+    }  # fmt: skip
     assert group_rules(world, "database") == {(3306, instances_)}
     assert group_rules(world, "database", "egress") == set()
 

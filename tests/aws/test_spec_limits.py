@@ -42,12 +42,14 @@ def faults(folder: Path, text: str) -> list[str]:
         ["bogus", "::/1"],
     ],
 )
-def test_ssh_from_everywhere_is_refused_however_it_is_written(
-    tmp_path: Path, cidrs: list[str]
+@pytest.mark.parametrize("key", ["ssh", "metrics"])
+def test_access_from_everywhere_is_refused_however_it_is_written(
+    tmp_path: Path, key: str, cidrs: list[str]
 ) -> None:
     assert open_to_all(cidrs)
-    told = faults(tmp_path, f"{SMALL}[access]\nssh = {cidrs}\n")
-    assert told[-1] == ("line 6: access.ssh is open to the whole Internet; name your own addresses")
+    told = faults(tmp_path, f"{SMALL}[access]\n{key} = {cidrs}\n")
+    said = f"line 6: access.{key} is open to the whole Internet; name your own addresses"
+    assert said in told
 
 
 def test_ssh_from_some_addresses_is_taken() -> None:

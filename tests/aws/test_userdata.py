@@ -87,11 +87,11 @@ def test_texts_come_out_of_the_shell_as_they_went_in(
 @pytest.mark.parametrize(
     ("plan", "line"),
     [
-        (PLAN, "serve --host 0.0.0.0 --port 8080 --admin-port 8081 --log events "
-               "--durability fsync --data ${STATE_DIRECTORY}"),
-        (replace(PLAN, port=9, threads=3, durability="memory"),
-         "serve --host 0.0.0.0 --port 9 --admin-port 8081 --log events --threads 3 "
-         "--durability memory"),
+        (PLAN, "serve --host 0.0.0.0 --port 8080 --admin-host 127.0.0.1 --admin-port 8081 "
+               "--log events --durability fsync --data ${STATE_DIRECTORY}"),
+        (replace(PLAN, port=9, admin_host="0.0.0.0", threads=3, durability="memory"),
+         "serve --host 0.0.0.0 --port 9 --admin-host 0.0.0.0 --admin-port 8081 "
+         "--log events --threads 3 --durability memory"),
         (replace(PLAN, durability="os", arguments=("a b", 'c"d', "100%", "$HOME", "e\\f", "")),
          "--durability os --data ${STATE_DIRECTORY} "
          '"a b" "c\\"d" 100%% $$HOME "e\\\\f" ""'),

@@ -186,6 +186,10 @@ class Stack:
                 yield Fault((*where, "cron"), sentence)
         if self.controller is not None:
             yield Fault(("controller",), "scales an Auto Scaling group, which [containers] lack")
+        if self.access.metrics:
+            yield Fault(("access", "metrics"), "opens a port of instances, and the tasks of "
+                                               "[containers] have no such page; leave it "
+                                               "out")  # fmt: skip
 
 
 def read(path: str | Path) -> Stack:

@@ -75,6 +75,7 @@ class InstancePlan:
     package: Artifact
     wheels: tuple[Artifact, ...] = ()
     port: int = 8080
+    admin_host: str = "127.0.0.1"
     admin_port: int = 8081
     durability: Literal["memory", "os", "fsync"] = "fsync"
     threads: int = 0
@@ -197,7 +198,8 @@ def _settings(plan: InstancePlan) -> Settings:
 def service_drop_in(plan: InstancePlan) -> str:
     """What this stack changes in the unit that the package ships; systemd.unit(5), "drop-in"."""
     start = ["/opt/loadcore/bin/loadcore", "serve", "--host", "0.0.0.0", "--port", str(plan.port)]
-    start += ["--admin-port", str(plan.admin_port), "--log", "events"]
+    start += ["--admin-host", plan.admin_host, "--admin-port", str(plan.admin_port)]
+    start += ["--log", "events"]
     start += ["--threads", str(plan.threads)] if plan.threads else []
     command = " ".join(map(_word, [*start, "--durability", plan.durability]))
     if plan.durability != "memory":

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import ipaddress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import loadcore as lc
 from loadcore_aws.autoscaling.control.config import ADDRESS, Control, Metrics, Queue, parse
@@ -38,12 +40,8 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
         return []
     name = Owner(stack.name, facts.region, facts.account).physical("controller")
     control = parse(facts.controller, stack.controller.file)
-    if isinstance(control.figure, Metrics) and ADDRESS in control.figure.url:
-        raise lc.PlanError(
-            "controller.file",
-            "reads the instances' own addresses, which a function outside their network does not "
-            "reach; take a queue or cloudwatch figure",
-        )
+    if isinstance(control.figure, Metrics):
+        _check_reach(control.figure.url)
     policies = {"controller": document(_statements(stack, facts, control))}
     timer = {
         "every_minutes": stack.controller.every_minutes,
@@ -57,6 +55,29 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
         Resource("function", "controller", _function(facts), ("log_group.controller",)),
         Resource("timer", "controller", timer, ("auto_scaling_group.main",)),
     ]
+
+
+def _check_reach(url: str) -> None:
+    """The function is in no VPC: it reaches what the Internet does ("Giving Lambda functions access
+    to resources in an Amazon VPC", AWS Lambda Developer Guide)."""
+    host = urlsplit(url).hostname or ""
+    if ADDRESS in url:
+        said = "the instances' own addresses, which no function reaches"
+    elif _is_private(host):
+        said = f"{host}, on one machine or in a private network, where no function gets to"
+    else:
+        return
+    remedy = "take a queue or cloudwatch figure, or run the controller on a machine there"
+    raise lc.PlanError("controller.file", f"reads {said}; {remedy}")
+
+
+def _is_private(host: str) -> bool:
+    """A name may lead anywhere, but for localhost (RFC 6761, section 6.3)."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        name = host.rstrip(".")
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def _function(facts: Facts) -> dict[str, Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from loadcore_aws.stack.design.facts import Facts
     from loadcore_aws.stack.spec import Stack
 
-ADMIN_PORT = 8081
+LOOPBACK, EVERY_ADDRESS = "127.0.0.1", "0.0.0.0"
 SETTLE_S_MAX = 5
 DRAIN_S = 20
 """where no hook holds the instance until it has drained"""
@@ -51,7 +51,8 @@ def instance_plan(stack: Stack, facts: Facts) -> dict[str, Any]:
         "package": own,
         "wheels": [wheel for _, wheel in wheels],
         "port": stack.service.port,
-        "admin_port": ADMIN_PORT if stack.service.port != ADMIN_PORT else ADMIN_PORT + 1,
+        "admin_host": EVERY_ADDRESS if stack.access.metrics else LOOPBACK,
+        "admin_port": stack.service.admin_port,
         "durability": stack.service.durability,
         "threads": stack.service.threads,
         "arguments": list(stack.service.arguments),

@@ -1,5 +1,6 @@
 """Security groups: the balancer is open to its clients, the instances to the balancer, the database
-to the instances, and nothing else is, but for ssh where the file asks for it."""
+to the instances, and nothing else is, but for ssh and the metrics page where the file asks for
+it."""
 
 from __future__ import annotations
 
@@ -28,6 +29,8 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
     balancer = _group(stack, facts, "balancer", clients, [_tcp(port, EVERYWHERE)])
     inward = [_tcp(port, Ref("security_group.balancer"))]
     inward += [_tcp(SSH_PORT, cidr) for cidr in _each_once(stack.access.ssh)]
+    admin_port = stack.service.admin_port
+    inward += [_tcp(admin_port, cidr) for cidr in _each_once(stack.access.metrics)]
     # Where they go is not known: indexes, AWS's services, whatever their arguments name.
     outward = [{"protocol": "-1", "from": -1, "to": -1, "source": EVERYWHERE}]
     made = [balancer, _group(stack, facts, "instances", inward, outward)]

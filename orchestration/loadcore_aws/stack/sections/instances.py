@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DEFAULT_IMAGE = "ssm:/aws/service/debian/release/12/latest/amd64"
+ADMIN_PORT = 8081
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,17 @@ class Instances:
 
 @dataclass(frozen=True)
 class Service:
-    """How `loadcore serve` is started; `threads` 0: one for each processor."""
+    """How `loadcore serve` is started; `threads` 0: one for every two processors."""
 
     port: int = 8080
     durability: Literal["memory", "os", "fsync"] = "fsync"
     threads: int = 0
     arguments: tuple[str, ...] = ()
+
+    @property
+    def admin_port(self) -> int:
+        """Of an instance's metrics page."""
+        return ADMIN_PORT if self.port != ADMIN_PORT else ADMIN_PORT + 1
 
     def faults(self) -> Iterator[Fault]:
         yield from port_faults(("port",), self.port)

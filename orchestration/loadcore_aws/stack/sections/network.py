@@ -46,17 +46,24 @@ class Network:
 
 @dataclass(frozen=True)
 class Access:
-    """Who may reach what: `clients` the balancer, `ssh` the instances (nobody unless told)."""
+    """Who may reach what: `clients` the balancer; `ssh` the instances, and `metrics` the port of
+    their metrics page (nobody unless told)."""
 
     clients: tuple[str, ...] = ("0.0.0.0/0",)
     ssh: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
     def faults(self) -> Iterator[Fault]:
-        for key in ("clients", "ssh"):
+        for key in ("clients", "ssh", "metrics"):
             for index, cidr in enumerate(getattr(self, key)):
                 yield from cidr_faults((key, index), cidr)
-        if open_to_all(self.ssh):
-            yield Fault(("ssh",), "is open to the whole Internet; name your own addresses")
+        for key in ("ssh", "metrics"):
+            if open_to_all(getattr(self, key)):
+                yield Fault((key,), "is open to the whole Internet; name your own addresses")
+        for index, cidr in enumerate(self.metrics):
+            if not any(cidr_faults((), cidr)) and ipaddress.ip_network(cidr).version != 4:
+                yield Fault(("metrics", index), f"is {cidr!r}; that port listens on IPv4 alone, "
+                                                "give one such as 10.20.0.0/16")  # fmt: skip
 
 
 def cidr_faults(where: tuple[str | int, ...], cidr: str) -> Iterator[Fault]:
