@@ -25,7 +25,7 @@ from loadcore_aws.stack.plan_text import plain, plan_dict
 from loadcore_aws.stack.resource import Found, Resource
 from loadcore_aws.stack.spec import Containers, Controller, Package, Stack
 
-WHEEL = File("a.whl", "a.whl", "0" * 64, 1)
+WHEEL = File("a.whl", "loadcore-1-cp311-cp311-linux_x86_64.whl", "0" * 64, 1)
 FACTS = Facts(
     "123456789012", "aws", "eu-central-1", ("eu-central-1a", "eu-central-1b"), "vpc-1",
     ("subnet-1", "subnet-2"), "ami-1", "/dev/xvda", (WHEEL,), now=NOW,

@@ -3,6 +3,7 @@ runs all of it on a machine of its own."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -20,7 +21,15 @@ from target import target
 
 import loadcore as lc
 from loadcore_aws.autoscaling.spec import Group
-from loadcore_aws.stack.userdata import Artifact, InstancePlan, render, service_drop_in
+from loadcore_aws.stack.userdata import (
+    ENVIRONMENT,
+    Artifact,
+    InstancePlan,
+    environment_file,
+    key_part,
+    render,
+    service_drop_in,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,11 +72,6 @@ def test_a_boot_ends_within_the_grace_that_a_group_gives_unless_told_otherwise()
     """The group's clock runs from InService on, when nothing has booted yet."""
     assert "\nREADY_S=120\n" in render(PLAN)
     assert PLAN.ready_s + 120 <= Group().health_check_grace_s, "as long again for all the rest"
-
-
-def test_a_script_that_is_too_long_is_refused() -> None:
-    with pytest.raises(lc.PlanError, match="EC2 takes 16384; shorten their shell lines, or bake"):
-        render(replace(PLAN, shell=("x" * 16_384,)))
 
 
 TEXT = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FFF, exclude_categories=("C", "Z")))
@@ -235,6 +239,47 @@ def test_the_migration_runs_once_with_the_services_environment(tmp_path: Path) -
     assert failing.stdout.endswith("FAILED: the migration ended with exit code 7\n")
 
 
+def test_only_root_reads_the_services_environment(tmp_path: Path) -> None:
+    plan = replace(PLAN, environment={"TOKEN": "it's a secret"})
+    drop_in = service_drop_in(plan)
+    assert f"\nEnvironmentFile={ENVIRONMENT}\n" in drop_in
+    assert "TOKEN" not in drop_in, "any user may read what a unit file says"
+    assert "Environment" not in service_drop_in(PLAN)
+    watching = (
+        f'chmod() {{ stat -c "%a $2" "$2"; command chmod "$@"; }}; mkdir() {{ :; }}; cd {tmp_path}'
+    )
+    wrote = parts(
+        plan, f"{watching}; put file 0600 secret; put open 0644 text; stat -c %a file open"
+    )
+    assert wrote.stdout == "600 file.new\n600 open.new\n600\n644\n", "at no time anybody else"
+
+
+@given(TEXT)
+@settings(max_examples=25, deadline=None)
+def test_a_shell_reads_of_the_environments_file_what_went_in(value: str) -> None:
+    """As systemd does, whose rules for such files are a shell's."""
+    file = environment_file(replace(PLAN, environment={"B": "", "A": value}))
+    done = subprocess.run(
+        ["bash", "-c", f'{file}printf "%s|%s" "$A" "$B"'],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == (f"{value}|", "")
+    assert file.index("A=") < file.index("B="), "in order, so that the same makes the same script"
+
+
+def test_a_local_version_keeps_its_name_though_no_key_has_a_plus(tmp_path: Path) -> None:
+    name = "loadcore-0.1.0+g12ab-cp311-cp311-linux_x86_64.whl"
+    package = Artifact(f"packages/main/0123/{key_part(name)}", hashlib.sha256(b"it").hexdigest())
+    assert "+" not in package.key
+    plan = replace(PLAN, package=package)
+    assert f"\nPACKAGE_FILE={name}\n" in render(plan)
+    calls = f'download() {{ printf it >"$2"; }}; fetch $PACKAGE_KEY $PACKAGE_SHA256 {tmp_path}'
+    assert parts(plan, calls).stdout == ""
+    assert (tmp_path / name).read_text() == "it"
+
+
 def test_an_object_has_its_documented_address() -> None:
     calls = 'metadata() { echo amazonaws.com.cn; }; object_url "a/b"'
     assert parts(PLAN, calls).stdout == "https://packages.s3.eu-central-1.amazonaws.com.cn/a/b\n"
@@ -247,15 +292,16 @@ def test_the_package_is_asked_for_with_the_roles_signature(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The signature is the one that botocore would have made."""
+    key = "packages/main/01-_.~/" + key_part("a-1+b-py3-none-any.whl")
     file = tmp_path / "file"
     with imds_server() as imds, target() as s3:
         monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", imds.url)
         plan = replace(PLAN, endpoint_url=s3.url)
-        done = parts(plan, f"read_credentials && download {PACKAGE.key} {file}")
+        done = parts(plan, f"read_credentials && download {key} {file}")
     assert (done.returncode, done.stdout) == (0, "")
     assert file.read_text() == "ok"
     first, *lines = s3.requests[0].decode().rstrip().split("\r\n")
-    assert first.split()[:2] == ["GET", f"/packages/{PACKAGE.key}"]
+    assert first.split()[:2] == ["GET", f"/packages/{key}"]
     headers = {name.lower(): text for name, text in (line.split(": ", 1) for line in lines)}
     told = dict(
         part.strip().split("=", 1) for part in headers["authorization"].split(" ", 1)[1].split(",")
@@ -266,7 +312,7 @@ def test_the_package_is_asked_for_with_the_roles_signature(
     credentials = Credentials(role["AccessKeyId"], role["SecretAccessKey"], role["Token"])
     assert told["Credential"].startswith(role["AccessKeyId"] + "/")
     signer = S3SigV4Auth(credentials, "s3", "eu-central-1")
-    request = AWSRequest("GET", f"{s3.url}packages/{PACKAGE.key}")
+    request = AWSRequest("GET", f"{s3.url}packages/{key}")
     for name in signed:
         request.headers[name] = headers[name]
     request.context["timestamp"] = headers["x-amz-date"]

@@ -191,6 +191,8 @@ def test_a_fresh_machine_serves(installed: Site) -> None:
     assert arguments[arguments.index("--key-age") + 1] == "2h"
     greeting = installed.plan.environment["GREETING"]
     assert f"GREETING={greeting}" in machine.output("cat", f"/proc/{pid}/environ").split("\0")
+    assert "quoted" not in machine.output("systemctl", "show", "loadcore-likes")
+    assert machine.output("stat", "-c", "%a %U", str(userdata.ENVIRONMENT)) == "600 root"
     assert machine.output("cat", "/root/own-lines") == "own line"
     assert machine.output("cat", "/root/migrated").splitlines() == [
         f"loadcore {lc.__version__}",

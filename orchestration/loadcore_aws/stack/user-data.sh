@@ -30,7 +30,7 @@ retry() {
 CHANGED=""
 put() {
   if [ -f "$1" ] && [ "$(cat "$1"; echo .)" = "$3." ]; then return; fi
-  mkdir -p "$(dirname "$1")" && printf %s "$3" >"$1.new" && chmod "$2" "$1.new" &&
+  mkdir -p "$(dirname "$1")" && (umask 077 && printf %s "$3" >"$1.new") && chmod "$2" "$1.new" &&
     mv "$1.new" "$1" || die "$1 could not be written, see above"
   CHANGED="$CHANGED $1"
 }
@@ -122,7 +122,8 @@ download() { # download KEY FILE
 }
 
 fetch() { # fetch KEY SHA256 FOLDER
-  local file=$3/${1##*/} sum
+  local file=${1##*/} sum
+  file=$3/${file//"~"/+} # which keys have in its place
   retry "fetching s3://$BUCKET/$1" download "$1" "$file"
   sum=$(sha256sum "$file")
   [ "${sum%% *}" = "$2" ] ||

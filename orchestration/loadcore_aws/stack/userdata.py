@@ -1,8 +1,8 @@
 """The user data of an instance: the shell script that cloud-init runs as root on the first boot.
 
 It makes a plain Amazon Linux 2023, Debian or Ubuntu into an instance of the stack: Python, the
-package from S3 with the rights of the instance's role, units, healthy service. It holds no secret:
-whoever may read a launch template may read it.
+package from S3 with the rights of the instance's role, units, healthy service. Nothing in it is
+secret, the plan's arguments and environment neither: whoever may read a launch template may read it.
 
 Source: Amazon EC2 User Guide, "Run commands when you launch an EC2 instance with user data input".
 """
@@ -25,32 +25,37 @@ from loadcore_aws.instance.settings import (
     SERVICE_UNIT,
     Settings,
 )
+from loadcore_aws.stack.sections.checks import argument_faults, environment_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-BYTES_MAX = 16_384  # before base64, which is the caller's
+BYTES_MAX = 16_384
+"""of EC2, as it gets them: packed if need be, and before base64"""
 DROP_IN = f"/etc/systemd/system/{SERVICE_UNIT}.d/50-stack.conf"
-KEY = re.compile(r"[A-Za-z0-9._/=-]+")
+ENVIRONMENT = PATH.with_name("environment")
+"""of the service, for root alone; from a unit any user could ask systemd for it (systemd.exec(5),
+"Environment=")"""
+KEY = re.compile(r"[A-Za-z0-9._/=~-]+")
+SPECIAL, ESCAPED = re.compile(r'["\\`$]'), r"\\\g<0>"
 WHEEL_TAG = re.compile(r"-cp3(\d+)-\w+-[\w.]+\.whl$")
-VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """An object in the package bucket. What follows the last / of `key` is the name of the file,
-    which for a wheel means something; `sha256` is in hexadecimal."""
+    """An object in the package bucket. What follows the last / of `key` is the name of the file, as
+    key_part() writes it; `sha256` is in hexadecimal."""
 
     key: str
     sha256: str
 
     @property
     def file(self) -> str:
-        return self.key.rpartition("/")[2]
+        return self.key.rpartition("/")[2].replace("~", "+")
 
     def faults(self) -> Iterator[Fault]:
         if not KEY.fullmatch(self.key):
-            yield Fault(("key",), f"is {self.key!r}; take letters, digits and . _ / = - only")
+            yield Fault(("key",), f"is {self.key!r}; take letters, digits and . _ / = ~ - only")
         if not self.file.endswith((".whl", ".rpm")):
             yield Fault(("key",), f"is {self.key!r}; it ends in the name of a .whl or .rpm")
         if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
@@ -103,30 +108,27 @@ class InstancePlan:
             yield Fault(("wheels",), "belong to a wheel; an RPM brings what it needs")
         if not 0 <= self.settle_s < self.drain_s:
             yield Fault(("settle_s",), "must be from 0 to below drain_s")
-        for name, text in self.environment.items():
-            if not VARIABLE.fullmatch(name):
-                yield Fault(("environment", name), "is no name of a variable")
-            if not text.isprintable():
-                yield Fault(("environment", name), "must be one printable line")
-        for index, argument in enumerate(self.arguments):
-            if not argument.isprintable():
-                yield Fault(("arguments", index), "must be one printable line")
+        yield from environment_faults(self.environment)
+        yield from argument_faults(self.arguments)
         if self.hook and not self.group:
             yield Fault(("group",), "is missing; a lifecycle hook belongs to one")
 
 
-def render(plan: InstancePlan) -> str:
-    """The script, below the 16 KB that EC2 takes.
+def key_part(file: str) -> str:
+    """The name of a file as the end of a key. The + of a wheel's local version (PyPA specification
+    "Version specifiers") means a space in some S3 paths ("Naming Amazon S3 objects", Amazon S3 User
+    Guide); no wheel has a ~."""
+    return file.replace("+", "~")
 
-    Raises lc.PlanError with all that is wrong with `plan`, or where it makes too long a script.
+
+def render(plan: InstancePlan) -> str:
+    """The script; how much of it EC2 takes shows once it is packed.
+
+    Raises lc.PlanError with all that is wrong with `plan`.
     """
     if faults := list(plan.faults()):
         raise SpecError(f"instances of {plan.stack}", faults)
-    script = _head(plan) + files(__package__).joinpath("user-data.sh").read_text()
-    if (size := len(script.encode())) > BYTES_MAX:
-        sentence = f"make {size} bytes of user data and EC2 takes {BYTES_MAX}; shorten their shell"
-        raise lc.PlanError("instances", f"{sentence} lines, or bake them into an image")
-    return script
+    return _head(plan) + files(__package__).joinpath("user-data.sh").read_text()
 
 
 def _head(plan: InstancePlan) -> str:
@@ -157,6 +159,7 @@ def _head(plan: InstancePlan) -> str:
             f"service_environment() {{ {'; '.join(['true', *exports])}; }}",
             "write_files() {",
             _put(str(PATH), "0644", _settings(plan).to_json()),
+            *([_put(str(ENVIRONMENT), "0600", environment_file(plan))] if plan.environment else []),
             _put(DROP_IN, "0644", service_drop_in(plan)),
             "}",
             "",
@@ -206,13 +209,19 @@ def service_drop_in(plan: InstancePlan) -> str:
         command += " --data ${STATE_DIRECTORY}"
     command = " ".join([command, *map(_word, plan.arguments)])
     lines = ["[Service]", "ExecStart=", f"ExecStart={command}", f"TimeoutStopSec={plan.drain_s}"]
-    for name, text in _environment(plan):
-        lines.append("Environment=" + _quoted(f"{name}={text}".replace("%", "%%")))
+    if plan.environment:
+        lines.append(f"EnvironmentFile={ENVIRONMENT}")
     if plan.port < 1024 or plan.admin_port < 1024:
         capability = "CAP_NET_BIND_SERVICE"
         lines += [f"AmbientCapabilities={capability}", f"CapabilityBoundingSet={capability}"]
         lines.append("PrivateUsers=no")  # a capability counts in the machine's own namespace
     return "\n".join(lines) + "\n"
+
+
+def environment_file(plan: InstancePlan) -> str:
+    """systemd.exec(5), "EnvironmentFile="; a shell would read the same."""
+    lines = (f'{name}="{SPECIAL.sub(ESCAPED, text)}"\n' for name, text in _environment(plan))
+    return "".join(lines)
 
 
 def _word(text: str) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.design import database, network, package
+from loadcore_aws.stack.kinds.image import STOP
+from loadcore_aws.stack.kinds.machine import user_data
 from loadcore_aws.stack.names import RESOURCE, STACK, Owner, digest_of
 from loadcore_aws.stack.resource import Ref, Resource
 
@@ -17,15 +21,20 @@ LOOPBACK, EVERY_ADDRESS = "127.0.0.1", "0.0.0.0"
 SETTLE_S_MAX = 5
 DRAIN_S = 20
 """where no hook holds the instance until it has drained"""
+REF_CHARS_MAX = 128
+"""The longest is the ARN of a database's secret, some 115."""
 METADATA_KEY = re.compile(r"[A-Za-z0-9+\-=.,_:@]+")
 """tag keys that instance metadata can show ("View tags for your EC2 instances using instance
 metadata", Amazon EC2 User Guide): with any other, instances do not start"""
 
 
 def resources(stack: Stack, facts: Facts) -> list[Resource]:
+    """Raises loadcore.PlanError for what user data cannot carry: found while applying, it would be
+    once a database is up and billed."""
     if stack.package is None:
         return []
     plan = instance_plan(stack, facts)
+    user_data(_with_stand_ins(plan), STOP if stack.instances.bake else "")
     machine = _machine(stack, facts)
     if not stack.instances.bake:
         template = {**machine, "image": facts.image, "plan": plan}
@@ -65,6 +74,16 @@ def instance_plan(stack: Stack, facts: Facts) -> dict[str, Any]:
         "deregistration_delay_s": stack.balancer.deregistration_delay_s,
         "migration": stack.instances.migration,
     }
+
+
+def _with_stand_ins(value: Any) -> Any:
+    """With a text in place of each Ref, as long as any of theirs and hardly to be packed."""
+    if isinstance(value, Ref):
+        address = f"{value.address}.{value.attribute}"
+        return hashlib.sha512(address.encode()).hexdigest()[:REF_CHARS_MAX]
+    if isinstance(value, Mapping):
+        return {key: _with_stand_ins(part) for key, part in value.items()}
+    return value
 
 
 def _environment(stack: Stack, facts: Facts) -> dict[str, Any]:

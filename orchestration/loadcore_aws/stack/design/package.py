@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from loadcore_aws.stack.kinds.storage import FOLDER, NAME, bucket_name
 from loadcore_aws.stack.resource import Ref, Resource
+from loadcore_aws.stack.userdata import key_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +56,7 @@ def _project(file_name: str) -> str:
 
 
 def key_of(name: str, file: File) -> str:
-    return f"{FOLDER}{name}/{file.sha256[:12]}/{file.name}"
+    return f"{FOLDER}{name}/{file.sha256[:12]}/{key_part(file.name)}"
 
 
 def objects_arn(stack: Stack, facts: Facts) -> str:
