@@ -119,8 +119,9 @@ class GroupState:
         return tuple(one for one in self.instances(now_s) if one.warm(now_s))
 
     def health_checked(self, now_s: float) -> tuple[Instance, ...]:
-        """Those in service for longer than the health check grace period, which a failed check of
-        the balancer may have replaced ("Set the health check grace period")."""
+        """Those in service for as long as the health check grace period or longer: who does not
+        answer the balancer then is replaced ("Set the health check grace period for an Auto Scaling
+        group")."""
         grace_s = self.group.health_check_grace_s
         return tuple(one for one in self.in_service(now_s) if now_s >= one.in_service_s + grace_s)
 

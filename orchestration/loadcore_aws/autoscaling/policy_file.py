@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from loadcore_aws._faults import Fault
-    from loadcore_aws.stack.spec import Stack
 
 GROUP = Group()
 CURVE_COLUMNS = ("rate_rps", "p50_ms")
@@ -60,7 +59,9 @@ def read(path: str | Path, *, service_from: str | Path | None = None) -> PolicyF
         own = _read_policy(path)
         service = _priced(other.service or own.service)
         return replace(own, service=service, load=other.load or own.load)
-    from loadcore_aws.stack import spec as stack_spec  # which imports this package
+    # These import this package.
+    from loadcore_aws.stack import spec as stack_spec
+    from loadcore_aws.stack.prices import unit_price_per_hour
 
     stack = stack_spec.read(path)
     service = other.service
@@ -70,7 +71,7 @@ def read(path: str | Path, *, service_from: str | Path | None = None) -> PolicyF
             deregistration_delay_s=float(stack.balancer.deregistration_delay_s),
             instance_type="" if stack.containers else stack.instances.type,
             region=stack.region,
-            price_per_hour=_price_of(stack)
+            price_per_hour=unit_price_per_hour(stack)
             if service.price_per_hour is None
             else service.price_per_hour,
         )
@@ -82,22 +83,6 @@ def read(path: str | Path, *, service_from: str | Path | None = None) -> PolicyF
         service=service,
         load=other.load,
     )
-
-
-def _price_of(stack: Stack) -> float | None:
-    """What one more costs in an hour: an instance, the dearest of several types, or a task. None
-    where the price table lacks it."""
-    from loadcore_aws.stack.prices import instance_price_per_hour, rate
-
-    if stack.containers is not None:
-        cpu, memory = (rate(f"fargate_{part}_hour", stack.region) for part in ("vcpu", "gb"))
-        if cpu is None or memory is None:
-            return None
-        return (cpu * stack.containers.cpu + memory * stack.containers.memory_mb) / 1024
-    types = stack.instances.mixed.types if stack.instances.mixed else (stack.instances.type,)
-    prices = [instance_price_per_hour(one, stack.region) for one in types]
-    known = [price for price in prices if price is not None]
-    return max(known) if len(known) == len(prices) else None
 
 
 def _priced(service: ServiceModel | None) -> ServiceModel | None:

@@ -195,11 +195,9 @@ class _Simulator:
             self._group.run_schedule(schedule, now_s=now_s)
 
     def _replace_unhealthy(self, now_s: float) -> None:
-        """ "Set the health check grace period for an Auto Scaling group": who does not answer the
-        balancer when the grace is over is replaced, by another that will take as long to boot."""
-        grace_s = self._scaling.group.health_check_grace_s
-        for one in self._group.in_service(now_s):
-            if one.in_service_s + grace_s <= now_s < self._ready_s(one):
+        """Who does not answer the balancer yet: by another that will take as long to boot."""
+        for one in self._group.health_checked(now_s):
+            if now_s < self._ready_s(one):
                 self._group.replace_unhealthy(one.number, now_s=now_s)
 
     def _evaluate(self, now_s: float) -> None:

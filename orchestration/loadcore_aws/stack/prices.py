@@ -23,7 +23,7 @@ else:
 
 if TYPE_CHECKING:
     from loadcore_aws.stack.resource import Resource
-    from loadcore_aws.stack.spec import Stack
+    from loadcore_aws.stack.spec import Containers, Stack
 
 HOURS_A_MONTH = 730
 """As AWS reckons it: 365 days of 24 hours in 12 months ("AWS Pricing Calculator" user guide)."""
@@ -154,6 +154,37 @@ def instance_price_per_hour(instance_type: str, region: str) -> float | None:
     return large * SIZES[size]
 
 
+def dearest_per_hour(types: Iterable[str], region: str) -> float | None:
+    """USD for an hour of the dearest, since of several types nobody knows which will come; None
+    where the table lacks any of them."""
+    prices = [instance_price_per_hour(each, region) for each in types]
+    known = [price for price in prices if price is not None]
+    return max(known) if len(known) == len(prices) else None
+
+
+def unit_price_per_hour(stack: Stack) -> float | None:
+    """USD for an hour of one more: an instance, or a task. None where the table has none."""
+    if stack.containers is None:
+        return dearest_per_hour(_types_of(stack), stack.region)
+    parts = _task_parts(stack.containers, stack.region)
+    prices = [price * amount for _, _, amount, price in parts if price is not None]
+    return sum(prices) if len(prices) == len(parts) else None
+
+
+def _types_of(stack: Stack) -> tuple[str, ...]:
+    mixed = stack.instances.mixed
+    return mixed.types if mixed else (stack.instances.type,)
+
+
+def _task_parts(task: Containers, region: str) -> list[tuple[str, str, float, float | None]]:
+    """What a task is paid for by: name, unit, amount, and the price of a unit an hour."""
+    cpus, gigabytes = task.cpu / 1024, task.memory_mb / 1024
+    return [
+        ("Fargate processors", "vCPU", cpus, rate("fargate_vcpu_hour", region)),
+        ("Fargate memory", "GB", gigabytes, rate("fargate_gb_hour", region)),
+    ]
+
+
 def _sizes_of(family: str) -> list[str]:
     sizes = table()["sizes"]
     if family.startswith("t"):
@@ -208,16 +239,13 @@ def _group_sizes(stack: Stack) -> Span:
 
 def _instance_lines(stack: Stack) -> Iterator[Line]:
     instances, region, sizes = stack.instances, stack.region, _group_sizes(stack)
-    mixed = instances.mixed
-    types = mixed.types if mixed else (instances.type,)
-    known = [instance_price_per_hour(each, region) for each in types]
-    # Of several types nobody knows which will come: the dearest is counted.
-    price = max((p for p in known if p is not None), default=None) if None not in known else None
+    mixed, types = instances.mixed, _types_of(stack)
     note = ""
     if mixed:
         note = "the dearest of its types" if len(types) > 1 else ""
         if mixed.on_demand_percent < 100:
             note = f"{note}, spot at the on-demand price" if note else "spot at the on-demand price"
+    price = dearest_per_hour(types, region)
     yield Line(f"instances, {' or '.join(types)}", sizes, "instance", price, note)
     gigabytes = sizes.times(instances.disk_gb)
     yield Line("disks, gp3", gigabytes, "GB", _monthly("gp3_gb_month", region))
@@ -227,10 +255,9 @@ def _instance_lines(stack: Stack) -> Iterator[Line]:
 
 def _container_lines(stack: Stack) -> Iterator[Line]:
     assert stack.containers is not None
-    region, sizes = stack.region, _group_sizes(stack)
-    cpus, gigabytes = stack.containers.cpu / 1024, stack.containers.memory_mb / 1024
-    yield Line("Fargate processors", sizes.times(cpus), "vCPU", rate("fargate_vcpu_hour", region))
-    yield Line("Fargate memory", sizes.times(gigabytes), "GB", rate("fargate_gb_hour", region))
+    sizes = _group_sizes(stack)
+    for what, unit, amount, price in _task_parts(stack.containers, stack.region):
+        yield Line(what, sizes.times(amount), unit, price)
 
 
 def _address_lines(stack: Stack, kinds: Mapping[str, list[Resource]]) -> Iterator[Line]:

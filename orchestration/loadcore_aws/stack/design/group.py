@@ -110,7 +110,7 @@ def _values(schedules: Iterable[Schedule], key: str, now: datetime | None) -> It
         value, moment = getattr(each, key), each.moment
         if value is None:
             continue
-        if moment is not None and now is not None and moment <= now:
+        if moment is not None and each.is_over(now):
             over.append((moment, value))
         elif moment is None or now is None or moment <= now + SOON:
             yield value
