@@ -45,8 +45,8 @@ HEADER = re.compile(r"\s*(\[\[?)\s*([^\]]+?)\s*\]\]?\s*(#.*)?$")
 KEY = re.compile(r"""\s*(?:"([^"]+)"|'([^']+)'|([A-Za-z0-9_.-]+))\s*=""")
 
 
-def read(cls: type[T], path: str | Path, *, ignore: frozenset[str] = frozenset()) -> T:
-    """The file at `path` as a `cls`; top-level keys in `ignore` are passed over.
+def read(cls: type[T], path: str | Path, *, part: bool = False) -> T:
+    """The file at `path` as a `cls`; with `part` it may hold more, which is passed over.
 
     Raises SpecError with all that is wrong in it, lc.PlanError where it cannot be read at all.
     """
@@ -56,12 +56,10 @@ def read(cls: type[T], path: str | Path, *, ignore: frozenset[str] = frozenset()
         raise lc.PlanError(str(path), f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise lc.PlanError(str(path), "is not UTF-8 text; TOML must be") from None
-    return parse(cls, text, source=str(path), ignore=ignore)
+    return parse(cls, text, source=str(path), part=part)
 
 
-def parse(
-    cls: type[T], text: str, *, source: str = "file", ignore: frozenset[str] = frozenset()
-) -> T:
+def parse(cls: type[T], text: str, *, source: str = "file", part: bool = False) -> T:
     """As read(), of a text; `source` is what faults are said of."""
     try:
         table = tomllib.loads(text)
@@ -74,7 +72,10 @@ def parse(
         sentence = "holds lists or tables hundreds deep; no setting is deeper than a few"
         raise lc.PlanError(source, sentence) from None
     reading = Reading()
-    value = reading.table(cls, {k: v for k, v in table.items() if k not in ignore}, ())
+    if part:
+        names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        table = {key: raw for key, raw in table.items() if key in names}
+    value = reading.table(cls, table, ())
     if reading.faults:
         lines = line_numbers(text)
         raise SpecError(source, [_with_line(fault, lines) for fault in reading.faults])

@@ -215,6 +215,54 @@ def test_what_would_leave_clients_without_an_answer_is_refused(
     assert stack("plan", file).code == 0
 
 
+BARE = 'name = "likes"\nregion = "eu-central-1"\n'
+
+
+@pytest.mark.parametrize(
+    "says", [BARE, SMALL.replace("min = 2", "min = 9"), f'{SMALL}\n[gruop]\nmin = "two"\n']
+)
+def test_name_and_region_of_a_file_are_enough_to_look_and_to_remove(
+    stack: Command, aws: Front, file: Path, says: str
+) -> None:
+    """Whatever else it lacks or gets wrong, and which plan and apply refuse."""
+    leave(aws, "likes", "2999-01-01T00:00:00Z")
+    file.write_text(says)
+    seen = stack("status", file)
+    assert (seen.code, seen.err) == (0, "")
+    assert "vpc.main" in seen.out
+    assert "run loadcore stack apply first" in words(stack("logs", file).err)
+    assert "has no balancer yet" in words(stack("stress", file).err)
+    assert "likes until 2999" in words(stack("sweep", file).out)
+    for verb in ("plan", "apply"):
+        assert stack(verb, file).code == 2
+    assert left(aws) == {"likes"}
+    gone = stack("destroy", file, "--yes")
+    assert (gone.code, gone.err) == (0, "")
+    assert left(aws) == set()
+
+
+@pytest.mark.parametrize(
+    ("says", "sentence"),
+    [
+        ('name = "likes"\n', "file.toml: region is missing"),
+        (BARE.replace("likes", "Likes"), "line 1: name is 'Likes'; take 2 to 16 of"),
+        (f'{BARE}account = "999999999999"\n', "account: the credentials are of account 1234567890"),
+        ("name = likes\n", "file.toml: is not valid TOML: Invalid value (at line 1, column 8)"),
+    ],
+)
+def test_what_cannot_be_told_of_a_file_is_said(
+    stack: Command, aws: Front, tmp_path: Path, says: str, sentence: str
+) -> None:
+    leave(aws, "likes", "2020-01-01T00:00:00Z")
+    path = tmp_path / "file.toml"
+    path.write_text(says)
+    for verb in ("status", "logs", "destroy", "sweep"):
+        said = stack(verb, path)
+        assert (said.code, said.out) == (2, "")
+        assert sentence in said.err
+    assert left(aws) == {"likes"}
+
+
 def test_status_of_nothing(stack: Command, file: Path) -> None:
     said = stack("status", file)
     assert said.code == 0

@@ -19,7 +19,7 @@ from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.plan import owner_of
 
 if TYPE_CHECKING:
-    from loadcore_aws.stack.spec import Stack
+    from loadcore_aws.stack.spec import Head, Stack
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -50,12 +50,18 @@ def as_duration(
 
 @dataclass(frozen=True)
 class Opened:
-    """A file, and the account that it is for."""
+    """Whose stack a file is of, and the account that has it."""
 
     path: str
-    stack: Stack
     account: Account
     owner: Owner
+
+
+@dataclass(frozen=True)
+class OpenedWhole(Opened):
+    """Beside that, what the file says."""
+
+    stack: Stack
 
 
 def aws_options(function: Function) -> Function:
@@ -71,15 +77,25 @@ def stack_file(function: Function) -> Function:
     return click.argument("path", metavar="STACK.toml")(aws_options(function))
 
 
-def open_stack(path: str, profile: str | None, endpoint_url: str | None) -> Opened:
-    """Reads the file and asks AWS who we are.
+def open_head(path: str, profile: str | None, endpoint_url: str | None) -> Opened:
+    """Reads which stack the file is of, and nothing else of it, and asks AWS who we are. So what
+    costs money can be seen and removed whatever is wrong with the rest.
 
     Raises loadcore.PlanError and loadcore.RunError with the remedy.
     """
+    return Opened(path, *_owned(spec.read_head(path), profile, endpoint_url))
+
+
+def open_stack(path: str, profile: str | None, endpoint_url: str | None) -> OpenedWhole:
+    """As open_head(), with all that the file says."""
     stack = spec.read(path)
-    account = account_of(stack.region, profile, endpoint_url)
+    return OpenedWhole(path, *_owned(stack, profile, endpoint_url), stack)
+
+
+def _owned(head: Head, profile: str | None, endpoint_url: str | None) -> tuple[Account, Owner]:
+    account = account_of(head.region, profile, endpoint_url)
     with aws_errors("asking who we are"):
-        return Opened(path, stack, account, owner_of(stack, account))
+        return account, owner_of(head, account)
 
 
 def account_of(region: str, profile: str | None, endpoint_url: str | None) -> Account:

@@ -17,6 +17,7 @@ from loadcore_aws.cli._options import (
     Opened,
     as_duration,
     aws_errors,
+    open_head,
     open_stack,
     stack_file,
 )
@@ -112,7 +113,7 @@ def stress_command(
 
     An open loop of likes for the user loadcore-stress; loadcore run does anything else.
     """
-    target = url or _balancer(open_stack(path, profile, endpoint_url))
+    target = url or _balancer(open_head(path, profile, endpoint_url))
     try:
         run = stress(
             target, rate=rate, duration_s=duration.total_seconds(), connections=connections
@@ -159,7 +160,7 @@ def logs_command(
 
     On a terminal each instance has a colour.
     """
-    opened = open_stack(path, profile, endpoint_url)
+    opened = open_head(path, profile, endpoint_url)
     reader = LogReader(opened.account, opened.owner, grep=grep)
     with aws_errors("reading logs"):
         for event in reader.follow(since) if follow else reader.since(since):

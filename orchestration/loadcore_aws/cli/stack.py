@@ -20,6 +20,7 @@ from loadcore_aws.cli._options import (
     as_duration,
     aws_errors,
     aws_options,
+    open_head,
     open_stack,
     stack_file,
 )
@@ -31,7 +32,7 @@ from loadcore_aws.stack.plan_text import plan_dict, plan_lines, removal_lines
 from loadcore_aws.stack.status import look, url_of
 
 if TYPE_CHECKING:
-    from loadcore_aws.cli._options import Opened
+    from loadcore_aws.cli._options import OpenedWhole
     from loadcore_aws.stack.account import Account
     from loadcore_aws.stack.names import Owner
     from loadcore_aws.stack.plan import Plan
@@ -117,9 +118,10 @@ def destroy(
 ) -> None:
     """Remove all that the account has of the stack.
 
-    Whatever its file says by now: what carries the stack's tag goes.
+    What carries the stack's tag goes. Of its file the name and the region count, and the account
+    where it is given; the rest may be missing, or wrong.
     """
-    opened = open_stack(path, profile, endpoint_url)
+    opened = open_head(path, profile, endpoint_url)
     found = _look(opened.account, opened.owner)
     if not found:
         show([f"Stack {opened.owner.stack} has nothing in {opened.owner.region}."])
@@ -136,7 +138,7 @@ def destroy(
 @_json
 def status(path: str, profile: str | None, endpoint_url: str | None, as_json: bool) -> None:
     """Show what there is of the stack, and how it is."""
-    opened = open_stack(path, profile, endpoint_url)
+    opened = open_head(path, profile, endpoint_url)
     with aws_errors("looking at the stack"):
         seen = look(opened.account, opened.owner)
     if as_json:
@@ -166,7 +168,7 @@ def sweep_command(
     if (path is None) == (region is None):
         raise click.UsageError("say where to look: give either STACK.toml or --region")
     if path is not None:
-        account = open_stack(path, profile, endpoint_url).account
+        account = open_head(path, profile, endpoint_url).account
     else:
         account = _options.account_of(str(region), profile, endpoint_url)
     with aws_errors("looking for stacks"):
@@ -220,7 +222,7 @@ def _swept(ctx: click.Context, account: Account, over: list[Owner]) -> list[str]
     return failed
 
 
-def _plan(opened: Opened, expires_in: timedelta | None) -> Plan:
+def _plan(opened: OpenedWhole, expires_in: timedelta | None) -> Plan:
     expires = None if expires_in is None else opened.account.time.date() + expires_in
     with aws_errors("planning"):
         return plan.make(opened.stack, opened.account, expires=expires)

@@ -6,7 +6,7 @@
     account = stack.Account(small.region)
     plan = stack.make_plan(small, account)      # changes nothing
     stack.apply(plan, account)
-    stack.destroy(small, account)
+    stack.destroy(small, account)               # or a stack.Head: name and region
 
 There is no state file: what belongs to a stack is what is tagged so in the account.
 """
@@ -38,6 +38,7 @@ from loadcore_aws.stack.spec import (
     Containers,
     Controller,
     Database,
+    Head,
     Health,
     Instances,
     Logs,
@@ -50,6 +51,7 @@ from loadcore_aws.stack.spec import (
     Topic,
     check,
     read,
+    read_head,
 )
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "Database",
     "Event",
     "Group",
+    "Head",
     "Health",
     "Instances",
     "Logs",
@@ -87,11 +90,12 @@ __all__ = [
     "destroy",
     "make_plan",
     "read",
+    "read_head",
 ]
 
 
 def destroy(
-    stack: Stack,
+    stack: Head,
     account: Account,
     *,
     on_event: Callable[[Event], None] | None = None,

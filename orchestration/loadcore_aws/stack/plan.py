@@ -13,7 +13,7 @@ from loadcore_aws.stack.design.gather import gather
 from loadcore_aws.stack.names import Owner
 from loadcore_aws.stack.resource import Found, Resource, resolved
 from loadcore_aws.stack.retry import FIRST_CALL_WITHIN_S, asked
-from loadcore_aws.stack.spec import Stack, check
+from loadcore_aws.stack.spec import Head, Stack, check
 
 if TYPE_CHECKING:
     from loadcore_aws.stack.account import Account
@@ -76,7 +76,7 @@ class Plan:
         return self.owner.tags(address, self.stack.tags, self.expires)
 
 
-def owner_of(stack: Stack, account: Account) -> Owner:
+def owner_of(stack: Head, account: Account) -> Owner:
     """Raises loadcore.PlanError where the file is for another account or region."""
     if account.region != stack.region:
         raise lc.PlanError(

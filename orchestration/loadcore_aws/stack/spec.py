@@ -21,6 +21,7 @@ from loadcore_aws.autoscaling.schedules import no_cron, no_six_fields
 from loadcore_aws.autoscaling.spec import Alarm, Group, Policy, Scaling, Schedule
 from loadcore_aws.instance.ready import READY_S
 from loadcore_aws.stack.sections.balancer import Balancer, Health
+from loadcore_aws.stack.sections.head import NAME, REGION, Head
 from loadcore_aws.stack.sections.instances import (
     DEFAULT_IMAGE,
     Instances,
@@ -52,6 +53,7 @@ __all__ = [
     "Containers",
     "Controller",
     "Database",
+    "Head",
     "Health",
     "Instances",
     "Logs",
@@ -64,26 +66,22 @@ __all__ = [
     "Topic",
     "check",
     "read",
+    "read_head",
 ]
 
-NAME = re.compile(r"[a-z][a-z0-9-]{0,14}[a-z0-9]")
 TAG = re.compile(r"[\w .:/=+\-@]*")
 """what all services take in a tag ("tagKeyType" and "tagValueType", IAM API Reference)"""
 TAGS_MAX = 45
 """AWS takes 50 ("Tag naming limits and requirements", Tagging AWS Resources User Guide), and an
 image or a database has five of ours"""
-REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 GROUP = Group(min=2, max=4)
 
 
 @dataclass(frozen=True)
-class Stack:
+class Stack(Head):
     """The whole stack; see the module's docstring for its tables."""
 
-    name: str
-    region: str
     package: Package | None = None
-    account: str = ""
     tags: dict[str, str] = field(default_factory=dict)
     network: Network = field(default_factory=Network)
     access: Access = field(default_factory=Access)
@@ -106,23 +104,7 @@ class Stack:
         return Scaling(self.group, self.policy, self.alarm, self.schedule)
 
     def faults(self) -> Iterator[Fault]:
-        if not NAME.fullmatch(self.name):
-            yield Fault(("name",), f"is {self.name!r}; take 2 to 16 of a-z, 0-9 and -, a letter "
-                                   "first")  # fmt: skip
-        elif "--" in self.name or self.name.startswith(("sthree-", "amzn-s3-demo-")):
-            yield Fault(("name",), f"is {self.name!r}; take none with --, and none that begins "
-                                   "with sthree- or amzn-s3-demo-, as buckets, repositories and "
-                                   "databases may not be called so")  # fmt: skip
-        elif self.name == "internal" or self.name.startswith(("internal-", "sg-")):
-            yield Fault(("name",), f"is {self.name!r}; AWS keeps internal- (balancers) and sg- "
-                                   "(security groups) for itself; choose another")  # fmt: skip
-        if not REGION.fullmatch(self.region):
-            yield Fault(("region",), f"is {self.region!r}; give one such as eu-central-1")
-        if self.account and not re.fullmatch(r"\d{12}", self.account):
-            yield Fault(("account",), f"is {self.account!r}; an account has 12 digits")
-        if len(self.tags) > TAGS_MAX:
-            yield Fault(("tags",), f"are {len(self.tags)}; give {TAGS_MAX} at most, as the stack "
-                                   "itself needs the rest of AWS's 50")  # fmt: skip
+        yield from super().faults()
         for key, text in self.tags.items():
             if key.lower().startswith(("aws:", "loadcore:")) or not 1 <= len(key) <= 128:
                 yield Fault(("tags", key), "is kept for others; choose another name")
@@ -207,6 +189,14 @@ def read(path: str | Path) -> Stack:
         controller = replace(stack.controller, file=str(folder / stack.controller.file))
         stack = replace(stack, controller=controller)
     return stack
+
+
+def read_head(path: str | Path) -> Head:
+    """Which stack a file is of, whatever else it says.
+
+    Raises lc.PlanError where that cannot be told.
+    """
+    return _toml.read(Head, path, part=True)
 
 
 def check(stack: Stack) -> None:
