@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 from aws_front.account import REGION, Account, refusal
 
@@ -85,6 +86,43 @@ def test_the_same_balancer_again_is_the_same(account: Account) -> None:
     assert first["ListenerArn"] == again["ListenerArn"]
     other = [{"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}]
     assert refusal(elb.create_listener, **listener, DefaultActions=other) == "DuplicateListener"
+
+
+def test_a_bucket_has_its_tags_from_the_beginning_and_a_second_creation_gives_none(
+    account: Account,
+) -> None:
+    s3 = account.s3
+    tags = [{"Key": "a&b", "Value": "<1>"}, {"Key": "c", "Value": "2 3"}]
+    location = {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket="bucket", CreateBucketConfiguration={**location, "Tags": tags})
+    assert s3.get_bucket_tagging(Bucket="bucket")["TagSet"] == tags
+    east = boto3.client("s3", region_name="us-east-1", endpoint_url=account.front.url)
+    east.create_bucket(Bucket="east")
+    east.create_bucket(Bucket="east", CreateBucketConfiguration={"Tags": tags})
+    assert refusal(east.get_bucket_tagging, Bucket="east") == "NoSuchTagSet"
+
+
+def test_the_tags_of_another_accounts_bucket_are_not_told(account: Account) -> None:
+    theirs, bucket = account.s3, {"Bucket": "bucket"}
+
+    def elsewhere(params: dict[str, Any], **_: object) -> None:
+        params["headers"]["x-moto-account-id"] = "999999999999"
+
+    theirs.meta.events.register("before-call.s3", elsewhere)
+    theirs.create_bucket(**bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    ours = {**bucket, "ExpectedBucketOwner": "123456789012"}
+    assert refusal(account.s3.get_bucket_tagging, **ours) == "AccessDenied"
+    theirs.delete_bucket(**bucket)
+    assert refusal(account.s3.get_bucket_tagging, **ours) == "NoSuchBucket"
+
+
+def test_a_rule_that_is_there_keeps_the_tags_it_has(account: Account) -> None:
+    events, tags = account.events, [{"Key": "a", "Value": "1"}]
+    every = {"Name": "rule", "ScheduleExpression": "rate(5 minutes)"}
+    arn = events.put_rule(**every, Tags=tags)["RuleArn"]
+    events.put_rule(**every, State="DISABLED", Tags=[{"Key": "a", "Value": "2"}])
+    assert events.describe_rule(Name="rule")["State"] == "DISABLED"
+    assert events.list_tags_for_resource(ResourceARN=arn)["Tags"] == tags
 
 
 def test_a_bucket_policy_is_kept_and_not_enforced(account: Account) -> None:

@@ -178,6 +178,43 @@ def test_what_was_loosened_by_hand_is_tightened_again(world: World) -> None:
     world.settle(resources)
 
 
+EXPIRE = {"Days": 1}
+LOOSER: list[dict[str, Any]] = [
+    {"Expiration": EXPIRE},  # of the packages themselves
+    {"Filter": {"Prefix": "packages/main/"}},
+    {"Filter": {"And": {"Prefix": "", "ObjectSizeGreaterThan": 1}}},
+    {"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}},
+    {"NoncurrentVersionExpiration": {"NoncurrentDays": 5}},
+    {"Status": "Disabled"},
+]
+
+
+@pytest.mark.parametrize("other", LOOSER, ids=lambda other: next(iter(other)))
+def test_any_other_rule_for_old_versions_is_drift(world: World, other: dict[str, Any]) -> None:
+    wanted = [each for each in package.resources(STACK, world.facts) if each.kind == "bucket"]
+    world.settle(wanted)
+    s3, name = world.client("s3"), world.one("bucket.packages").id
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=name, LifecycleConfiguration={"Rules": [{**rule, **other}]}
+    )
+    assert world.changes(wanted) == {"bucket.packages": ("update", {"old_versions_days"})}
+    world.settle(wanted)
+
+
+def test_a_second_lifecycle_rule_is_drift(world: World) -> None:
+    wanted = [each for each in package.resources(STACK, world.facts) if each.kind == "bucket"]
+    world.settle(wanted)
+    s3, name = world.client("s3"), world.one("bucket.packages").id
+    (rule,) = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
+    more = {"ID": "m", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": EXPIRE}
+    s3.put_bucket_lifecycle_configuration(
+        Bucket=name, LifecycleConfiguration={"Rules": [rule, more]}
+    )
+    assert world.changes(wanted) == {"bucket.packages": ("update", {"old_versions_days"})}
+    world.settle(wanted)
+
+
 def test_a_package_is_found_by_its_content(world: World, tmp_path: Path) -> None:
     sums = uploaded_sums(world)
     world.settle(package.resources(STACK, world.facts))

@@ -203,10 +203,15 @@ def test_a_table_is_as_safe_as_asked(world: World, aws: Front) -> None:
     described = dynamodb.describe_table(TableName=found.id)["Table"]
     assert described["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     assert described["SSEDescription"]["SSEType"] == "KMS"
-    dynamodb.update_table(TableName=found.id, DeletionProtectionEnabled=True)
+    dynamodb.update_table(
+        TableName=found.id,
+        DeletionProtectionEnabled=True,
+        BillingMode="PROVISIONED",
+        ProvisionedThroughput={"ReadCapacityUnits": 5, "WriteCapacityUnits": 5},
+    )
     off = table.resources(replace(STACK, table=Table(point_in_time_recovery=False)), world.facts)
     assert world.changes(off) == {
-        "table.main": ("update", {"deletion_protection", "point_in_time_recovery"})
+        "table.main": ("update", {"deletion_protection", "point_in_time_recovery", "billing"})
     }
     world.settle(off)
     follows_its_tags(world, aws, off)

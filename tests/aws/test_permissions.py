@@ -68,6 +68,9 @@ IN_PLACE = frozenset(
 )
 """changes in place that no sample's life makes: by hand, or of rarer settings"""
 
+NAME_TAKEN = frozenset(("s3:ListAllMyBuckets",))
+"""asked where the name of a stack's bucket is another account's, which no sample's is"""
+
 PUSH = frozenset(
     (
         "ecr:BatchCheckLayerAvailability",
@@ -154,7 +157,7 @@ def test_the_operator_may_make_every_call(lives: dict[str, list[Call]]) -> None:
 
 def test_the_operator_may_do_nothing_else(lives: dict[str, list[Call]]) -> None:
     allowed = {each for one in statements(operator_documents()) for each in named(one, "Action")}
-    assert allowed - needed(lives) == IN_PLACE | PUSH
+    assert allowed - needed(lives) == IN_PLACE | NAME_TAKEN | PUSH
     source = "".join(path.read_text() for path in Path(stack.__file__).parent.rglob("*.py"))
     called = {each for each in IN_PLACE if xform_name(each.partition(":")[2]) in source}
     assert called == IN_PLACE

@@ -167,17 +167,39 @@ def test_a_stack_of_which_something_has_no_end_stays_until_all_has_the_same(
     assert left(aws) == []
 
 
-def test_what_has_no_tags_yet_does_not_keep_a_stack(aws: Front, swept: Callable[[], Said]) -> None:
-    """A bucket is made first and tagged then."""
-    leave(aws, "over", PAST)
+def bucket_with_a_package(aws: Front, name: str, tags: dict[str, str]) -> str:
     here = account(aws, REGION)
-    here.client("s3").create_bucket(
-        Bucket=bucket_name("over", here.identify(), REGION),
-        CreateBucketConfiguration={"LocationConstraint": REGION},
+    s3, bucket = here.client("s3"), bucket_name(name, here.identify(), REGION)
+    s3.create_bucket(
+        Bucket=bucket,
+        CreateBucketConfiguration={"LocationConstraint": REGION, "Tags": tag_list(tags)},
     )
+    s3.put_object(Bucket=bucket, Key="packages/main/0123456789ab/a.whl", Body=b"wheel")
+    return bucket
+
+
+def test_what_has_no_tags_of_its_own_does_not_keep_a_stack(
+    aws: Front, swept: Callable[[], Said]
+) -> None:
+    """Packages go with their bucket."""
+    tags = {STACK: "over", RESOURCE: "bucket.packages", EXPIRES: PAST}
+    bucket_with_a_package(aws, "over", tags)
     said = swept()
     assert (said.code, said.err) == (0, "")
     assert aws.inventory() == {}
+
+
+@pytest.mark.parametrize("tags", [{}, {"team": "web"}, {STACK: "another", EXPIRES: PAST}])
+def test_a_bucket_of_others_with_the_name_of_a_stacks_stays(
+    aws: Front, swept: Callable[[], Said], tags: dict[str, str]
+) -> None:
+    leave(aws, "over", PAST)
+    bucket = bucket_with_a_package(aws, "over", tags)
+    said = swept()
+    assert (said.code, said.err) == (0, "")
+    left_over = aws.inventory()
+    assert left_over.keys() == {"s3.bucket", "s3.object"}
+    assert left_over["s3.bucket"] == [bucket]
 
 
 def test_a_tag_that_no_stack_can_have_is_nobodys(aws: Front, swept: Callable[[], Said]) -> None:

@@ -19,7 +19,7 @@ PREFIXES = {"elbv2": "elasticloadbalancing", "resourcegroupstaggingapi": "tag"}
 """where IAM's is not boto3's name of the service"""
 
 OTHER_NAMES = {
-    "s3.HeadBucket": {"s3:ListBucket"},
+    "s3.ListBuckets": {"s3:ListAllMyBuckets"},
     "s3.ListObjectsV2": {"s3:ListBucket"},
     "s3.ListObjectVersions": {"s3:ListBucketVersions"},
     "s3.HeadObject": {"s3:GetObject"},
@@ -48,6 +48,8 @@ FURTHER = {
     "autoscaling.UpdateAutoScalingGroup": _LAUNCH,
     "autoscaling.StartInstanceRefresh": _LAUNCH,
     "ec2.RunInstances": {PASS_ROLE},
+    # CreateBucket with tags (Amazon S3 API Reference)
+    "s3.CreateBucket": {"s3:TagResource"},
     # "Elastic Load Balancing API permissions", Elastic Load Balancing User Guide
     "elbv2.CreateLoadBalancer": {
         SERVICE_ROLE,

@@ -38,7 +38,7 @@ class Standing:
     @property
     def endless(self) -> tuple[str, ...]:
         """Addresses of what carries the stack's tag and no end: an apply that was to give the stack
-        one was interrupted, or somebody took it away. What has no tags yet says nothing."""
+        one was interrupted, or somebody took it away. What AWS keeps no tags of says nothing."""
         tagged = (each for each in self.found if STACK in each.tags)
         return tuple(
             each.address for each in tagged if parse_time(each.tags.get(EXPIRES, "")) is None

@@ -14,7 +14,6 @@ Calls without a row go to moto as they are. The front leaves these as moto has t
 - Lifecycle hooks hold no instance; CompleteLifecycleAction needs only the hook and the group.
 - Service Quotas knows the quotas of VPC alone.
 - The tagging API lists no launch templates, addresses, groups, balancers or alarms.
-- CreateBucket ignores its Tags: PutBucketTagging is kept.
 - ECS starts no tasks and registers no targets; a service counts up to its size as it is polled.
 """
 
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from aws_front import compute, groups, others, policies, refreshes, strict
+from aws_front import buckets, compute, groups, others, policies, refreshes, strict
 from aws_front.answers import error
 from aws_front.state import State
 
@@ -121,13 +120,19 @@ TABLE: dict[str, tuple[Handler, str]] = {
     "elbv2.CreateTargetGroup": (others.create_target_group, "refuses the same one again"),
     "elbv2.CreateListener": (others.create_listener, "makes another one on the same port"),
     "iam.ListInstanceProfileTags": (others.profile_tags, _MISSING),
+    "s3.CreateBucket": (buckets.create_bucket, "ignores its tags"),
+    "s3.GetBucketTagging": (
+        buckets.bucket_tags,
+        "answers whoever the bucket's owner was said to be",
+    ),
     "s3.PutBucketPolicy": (
-        others.put_bucket_policy,
+        buckets.put_bucket_policy,
         "enforces it without its Condition, so that a policy against plain HTTP locks all out",
     ),
-    "s3.GetBucketPolicy": (others.get_bucket_policy, "see PutBucketPolicy"),
-    "s3.DeleteBucketPolicy": (others.delete_bucket_policy, "see PutBucketPolicy"),
-    "s3.DeleteBucket": (others.delete_bucket, "see PutBucketPolicy"),
+    "s3.GetBucketPolicy": (buckets.get_bucket_policy, "see PutBucketPolicy"),
+    "s3.DeleteBucketPolicy": (buckets.delete_bucket_policy, "see PutBucketPolicy"),
+    "s3.DeleteBucket": (buckets.delete_bucket, "see PutBucketPolicy"),
+    "events.PutRule": (others.put_rule, "puts tags on a rule that is there"),
     "ssm.GetParameter": (
         others.get_parameter,
         "knows the public images of Amazon Linux alone: one of these stands for Debian's",

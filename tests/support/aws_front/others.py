@@ -1,4 +1,4 @@
-"""Balancers, instance profiles, bucket policies, percentiles, scalable targets, public images.
+"""Balancers, instance profiles, rules, percentiles, scalable targets, public images.
 
 Sources: the API Reference of each service, the action of each name.
 """
@@ -12,9 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from aws_front.answers import Answer, error, json_answer, query_answer, xml_answer
+from aws_front.answers import Answer, error, json_answer, query_answer
 
 if TYPE_CHECKING:
     from aws_front.actions import Request
@@ -92,54 +90,15 @@ def profile_tags(request: Request, moto: Moto) -> Answer:
     return query_answer(request, {"Tags": tags, "IsTruncated": False})
 
 
-def put_bucket_policy(request: Request, moto: Moto) -> Answer:
-    bucket = request.text("Bucket")
-    try:
-        json.loads(request.body)
-    except ValueError:
-        return error(request, "MalformedPolicy", "Policies must be valid JSON")
-    return _with_bucket(request, moto) or _kept_policy(moto, bucket, request.body.decode())
-
-
-def _kept_policy(moto: Moto, bucket: str, policy: str) -> Answer:
+def put_rule(request: Request, moto: Moto) -> Answer:
+    """Tags are for a new rule alone."""
     with moto.lock:
-        moto.state.bucket_policies[bucket] = policy
-    return xml_answer("", 204)
-
-
-def _with_bucket(request: Request, moto: Moto) -> Answer | None:
-    """The refusal where there is no such bucket."""
-    try:
-        moto.client("s3", request.region).head_bucket(Bucket=request.text("Bucket"))
-    except ClientError:
-        return error(request, "NoSuchBucket", "The specified bucket does not exist", 404)
-    return None
-
-
-def get_bucket_policy(request: Request, moto: Moto) -> Answer:
-    if refused := _with_bucket(request, moto):
-        return refused
-    with moto.lock:
-        policy = moto.state.bucket_policies.get(request.text("Bucket"))
-    if policy is None:
-        return error(request, "NoSuchBucketPolicy", "The bucket policy does not exist", 404)
-    return Answer(200, (("Content-Type", "application/json"),), policy.encode())
-
-
-def delete_bucket_policy(request: Request, moto: Moto) -> Answer:
-    if refused := _with_bucket(request, moto):
-        return refused
-    with moto.lock:
-        moto.state.bucket_policies.pop(request.text("Bucket"), None)
-    return xml_answer("", 204)
-
-
-def delete_bucket(request: Request, moto: Moto) -> Answer:
-    answer = moto.forward(request)
-    if answer.good:
-        with moto.lock:
-            moto.state.bucket_policies.pop(request.text("Bucket"), None)
-    return answer
+        events, name = moto.client("events", request.region), request.text("Name")
+        rules = events.list_rules(NamePrefix=name)["Rules"]
+        if any(rule["Name"] == name for rule in rules):
+            document = {key: part for key, part in request.parameters.items() if key != "Tags"}
+            return moto.forward(request.with_document(document))
+        return moto.forward(request)
 
 
 def _series(region: str, namespace: str, metric: dict[str, Any]) -> tuple[str, ...]:

@@ -20,5 +20,6 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
         "point_in_time_recovery": stack.table.point_in_time_recovery,
         "managed_key": True,
         "deletion_protection": False,
+        "billing": "PAY_PER_REQUEST",
     }
     return [Resource("table", "main", settings)]

@@ -7,7 +7,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING, Any
 
 import loadcore as lc
-from loadcore_aws.stack.kinds.ownership import all_found, name_in
+from loadcore_aws.stack.kinds.ownership import all_found, check_ours, name_in
 from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import tag_dict, tag_list
 from loadcore_aws.stack.resource import Found, Kind, Want
@@ -77,11 +77,7 @@ class Function(Kind):
             )
         except functions.exceptions.ResourceConflictException:
             there = functions.get_function(FunctionName=want.physical)
-            if not want.tags.items() <= there.get("Tags", {}).items():
-                raise lc.RunError(
-                    f"{want.address}: there is a function {want.physical} that is not of this "
-                    "stack; give the stack another name"
-                ) from None
+            check_ours(there.get("Tags", {}), want, f"function {want.physical}")
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
         functions = account.client("lambda")
@@ -158,8 +154,7 @@ class Timer(Kind):
         return all_found(rules, lambda rule: self._found(account, owner, rule))
 
     def _found(self, account: Account, owner: Owner, rule: dict[str, Any]) -> Found | None:
-        events, arn = account.client("events"), rule["Arn"]
-        tags = tag_dict(events.list_tags_for_resource(ResourceARN=arn)["Tags"])
+        arn, tags = rule["Arn"], self._tags(account, rule)
         name = name_in(tags, owner, self.name)
         if name is None:
             return None
@@ -173,8 +168,19 @@ class Timer(Kind):
         }
         return Found(self.name, name, rule["Name"], settings, {"arn": arn}, rule["State"], tags)
 
+    def _tags(self, account: Account, rule: Mapping[str, Any]) -> dict[str, str]:
+        answer = account.client("events").list_tags_for_resource(ResourceARN=rule["Arn"])
+        return tag_dict(answer["Tags"])
+
     def create(self, account: Account, want: Want) -> None:
-        """Without a target, which the update that follows gives it."""
+        """Without a target, which the update that follows gives it. PutRule overwrites whatever has
+        the name, so it is looked at first.
+
+        Raises loadcore.RunError where it is not the stack's.
+        """
+        for rule in account.pages("events", "list_rules", "Rules", NamePrefix=want.physical):
+            if rule["Name"] == want.physical:
+                check_ours(self._tags(account, rule), want, f"rule {want.physical}")
         account.client("events").put_rule(
             Name=want.physical, **_rule(want.settings), Tags=tag_list(want.tags)
         )

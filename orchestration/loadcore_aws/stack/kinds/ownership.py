@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
 
+import loadcore as lc
 from loadcore_aws.stack.errors import Meaning, meaning
 from loadcore_aws.stack.names import RESOURCE, STACK
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from loadcore_aws.stack.names import Owner
-    from loadcore_aws.stack.resource import Found
+    from loadcore_aws.stack.resource import Found, Want
 
 Listed = TypeVar("Listed")
 
@@ -25,6 +26,19 @@ def name_in(tags: Mapping[str, str], owner: Owner, kind: str) -> str | None:
         return None
     said, _, name = tags.get(RESOURCE, "").partition(".")
     return name if said == kind and name else None
+
+
+def check_ours(tags: Mapping[str, str], want: Want, there: str) -> None:
+    """For what is `there` under the name that `want` is to have: not every service refuses to make
+    a second one, or to make it into what is wanted.
+
+    Raises loadcore.RunError where its tags do not say that it is the stack's.
+    """
+    if any(tags.get(key) != want.tags[key] for key in (STACK, RESOURCE)):
+        raise lc.RunError(
+            f"{want.address}: there is a {there} that is not of this stack; give the stack another "
+            "name"
+        )
 
 
 def all_found(listed: Iterable[Listed], look: Callable[[Listed], Found | None]) -> list[Found]:

@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 from botocore.exceptions import ClientError
 
 import loadcore as lc
-from loadcore_aws.stack.errors import code_of
+from loadcore_aws.stack.errors import DENIED, code_of
+from loadcore_aws.stack.kinds.ownership import check_ours, name_in
 from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import RESOURCE, STACK, tag_dict, tag_list
 from loadcore_aws.stack.resource import Found, Kind, Want
@@ -23,10 +24,10 @@ NAME = "packages"
 FOLDER = "packages/"
 ABORT_UPLOADS_AFTER_DAYS = 7
 DELETE_AT_ONCE_MAX = 1000  # DeleteObjects, Amazon S3 API Reference
+LISTED_AT_ONCE = 1000  # without it, ListBuckets refuses accounts with very many
 
 # What S3 answers where nothing of the kind is configured.
 NOT_SET = {
-    "NoSuchTagSet",
     "NoSuchBucketPolicy",
     "NoSuchLifecycleConfiguration",
     "NoSuchPublicAccessBlockConfiguration",
@@ -44,8 +45,8 @@ class Bucket(Kind):
     `private` (public access blocked in all four ways), `policy` (a document),
     `old_versions_days` (how long they are kept). Its id is its name; attributes: `arn`.
 
-    Each stack has one at most, of a known name, so none is ever looked for among others. Each call
-    says whose it must be: another account's of that name is never written to.
+    Each stack has one at most, of a known name. What has that name is the stack's only if its tags
+    say so, which it has from the beginning; and each call says whose account it must be of.
     """
 
     name = "bucket"
@@ -54,9 +55,10 @@ class Bucket(Kind):
     def find(self, account: Account, owner: Owner) -> list[Found]:
         s3 = account.client("s3")
         physical = bucket_name(owner.stack, owner.account, owner.region)
-        which = {"Bucket": physical, "ExpectedBucketOwner": owner.account}
-        if unless_gone(s3.head_bucket, **which) is None:
+        tags = _tags_of(account, physical)
+        if tags is None or name_in(tags, owner, self.name) is None:
             return []
+        which = {"Bucket": physical, "ExpectedBucketOwner": owner.account}
         blocked = _get(s3.get_public_access_block, which, "PublicAccessBlockConfiguration")
         settings = {
             "name": physical,
@@ -66,17 +68,27 @@ class Bucket(Kind):
             "policy": json.loads(_get(s3.get_bucket_policy, which, "Policy") or "null"),
             "old_versions_days": _old_versions_days(s3, which),
         }
-        tags = tag_dict(_get(s3.get_bucket_tagging, which, "TagSet"))
         arn = {"arn": f"arn:{account.partition}:s3:::{physical}"}
         return [Found(self.name, NAME, physical, settings, arn, tags=tags)]
 
     def create(self, account: Account, want: Want) -> None:
-        """All else follows as updates, before anything is in it."""
-        where = {"LocationConstraint": account.region}
-        # us-east-1 is no location that could be named (CreateBucket, Amazon S3 API Reference).
-        more = {} if account.region == "us-east-1" else {"CreateBucketConfiguration": where}
+        """All but its tags follows as updates, before anything is in it.
+
+        One of that name is looked for first: in us-east-1, which is no location that could be named
+        either, the call would take it for the new one (CreateBucket, Amazon S3 API Reference).
+
+        Raises loadcore.RunError where it is not the stack's.
+        """
+        physical = want.settings["name"]
+        tags = _tags_of(account, physical)
+        if tags is not None:
+            check_ours(tags, want, f"bucket {physical}")
+            return
+        settings: dict[str, Any] = {"Tags": tag_list(want.tags)}
+        if account.region != "us-east-1":
+            settings["LocationConstraint"] = account.region
         try:
-            account.client("s3").create_bucket(Bucket=want.settings["name"], **more)
+            account.client("s3").create_bucket(Bucket=physical, CreateBucketConfiguration=settings)
         except ClientError as error:
             if code_of(error) != "BucketAlreadyOwnedByYou":
                 raise
@@ -128,6 +140,29 @@ def _get(call: Any, which: dict[str, str], key: str) -> Any:
         raise
 
 
+def _tags_of(account: Account, bucket: str) -> dict[str, str] | None:
+    """None where the account has no bucket of that name. Another account's is refused as what is
+    not allowed, so that a list of the account's own tells which of the two it is."""
+    s3 = account.client("s3")
+    try:
+        answer = s3.get_bucket_tagging(Bucket=bucket, ExpectedBucketOwner=account.identify())
+    except ClientError as error:
+        code = code_of(error)
+        if code == "NoSuchTagSet":
+            return {}
+        if code == "NoSuchBucket" or (code in DENIED and not _is_listed(account, bucket)):
+            return None
+        raise
+    return tag_dict(answer["TagSet"])
+
+
+def _is_listed(account: Account, bucket: str) -> bool:
+    listed = account.pages(
+        "s3", "list_buckets", "Buckets", Prefix=bucket, MaxBuckets=LISTED_AT_ONCE
+    )
+    return any(each["Name"] == bucket for each in listed)
+
+
 def _encryption(s3: Any, which: dict[str, str]) -> str:
     configured = _get(s3.get_bucket_encryption, which, "ServerSideEncryptionConfiguration")
     rules = [
@@ -138,7 +173,7 @@ def _encryption(s3: Any, which: dict[str, str]) -> str:
     return str(rules[0]) if rules else ""
 
 
-def _lifecycle_rule(old_versions_days: int) -> dict[str, Any]:
+def _lifecycle_rule(old_versions_days: int | None) -> dict[str, Any]:
     return {
         "ID": "old versions",
         "Status": "Enabled",
@@ -149,12 +184,15 @@ def _lifecycle_rule(old_versions_days: int) -> dict[str, Any]:
 
 
 def _old_versions_days(s3: Any, which: dict[str, str]) -> int | None:
-    """None where the rules are other than the one that this module writes."""
+    """None where the rules are other than the one that this module writes. A filter that is empty
+    is for all objects, as is one for an empty prefix."""
     rules: Any = _get(s3.get_bucket_lifecycle_configuration, which, "Rules") or ()
-    if len(rules) != 1 or rules[0]["Status"] != "Enabled":
+    if len(rules) != 1:
         return None
     days: int | None = rules[0].get("NoncurrentVersionExpiration", {}).get("NoncurrentDays")
-    return days
+    ours = _lifecycle_rule(days)
+    same = {**rules[0], "Filter": rules[0].get("Filter") or ours["Filter"]} == ours
+    return days if same else None
 
 
 class Package(Kind):
@@ -174,6 +212,9 @@ class Package(Kind):
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         bucket = bucket_name(owner.stack, owner.account, owner.region)
+        tags = _tags_of(account, bucket)
+        if tags is None or name_in(tags, owner, Bucket.name) is None:
+            return []
         objects = unless_gone(
             account.pages,
             service="s3",
