@@ -393,7 +393,7 @@ CONTAINERS = Stack(
     ids=["default network", "own network", "containers"],
 )
 def test_the_whole_design_refers_to_what_is_in_it(world: World, stack: Stack) -> None:
-    wheel = File("a.whl", "a.whl", "0" * 64, 1)
+    wheel = File("a.whl", "loadcore-1-cp311-cp311-linux_x86_64.whl", "0" * 64, 1)
     facts = replace(world.facts, image="ami-1", root_device="/dev/xvda", packages=(wheel,))
     resources = design.resources(stack, facts)
     assert len({each.address for each in resources}) == len(resources)

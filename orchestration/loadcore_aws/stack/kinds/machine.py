@@ -38,7 +38,8 @@ def user_data(plan: Mapping[str, Any], tail: str = "") -> bytes:
         data = gzip.compress(data, mtime=0)
     if len(data) > BYTES_MAX:
         raise lc.PlanError("instances", f"make {len(data)} bytes of user data, packed, and EC2 "
-                           f"takes {BYTES_MAX}; give fewer wheels or arguments")  # fmt: skip
+                           f"takes {BYTES_MAX}; give fewer wheels, or shorter environment, "
+                           "arguments and migration")  # fmt: skip
     return data
 
 
