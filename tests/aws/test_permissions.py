@@ -50,6 +50,7 @@ IN_PLACE = frozenset(
         "autoscaling:CancelInstanceRefresh",
         "autoscaling:DetachLoadBalancerTargetGroups",
         "autoscaling:DisableMetricsCollection",
+        "autoscaling:ResumeProcesses",
         "dynamodb:UpdateTable",
         "ec2:DeleteRoute",
         "ecr:PutImageScanningConfiguration",

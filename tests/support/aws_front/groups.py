@@ -89,7 +89,12 @@ def describe(request: Request, moto: Moto) -> Answer:
         name = member.findtext(f"{_TAG}AutoScalingGroupName", "")
         with moto.lock:
             extras = dict(moto.state.group_extras.get((request.region, name), {}))
+            reasons = dict(moto.state.suspensions[request.region, name])
         _add(member, extras)
+        for process in member.iterfind(f"{_TAG}SuspendedProcesses/{_TAG}member"):
+            reason = process.find(f"{_TAG}SuspensionReason")
+            if reason is not None:
+                reason.text = reasons.get(process.findtext(f"{_TAG}ProcessName", ""))
     return Answer(answer.status, answer.headers, ElementTree.tostring(root))
 
 
@@ -199,6 +204,17 @@ def _activity(request: Request, what: str, instance: str) -> dict[str, Any]:
         "StatusCode": "Successful",
         "Progress": 100,
     }
+
+
+def suspend(request: Request, moto: Moto) -> Answer:
+    """No processes named means all of them."""
+    answer = moto.forward(request)
+    group = known(request, moto)
+    with moto.lock:
+        since = moto.state.suspensions[place(request)]
+        for each in (group or {}).get("SuspendedProcesses", ()):
+            since.setdefault(each["ProcessName"], f"User suspended at {now()}")
+    return answer
 
 
 def enable_metrics(request: Request, moto: Moto) -> Answer:

@@ -77,6 +77,7 @@ TABLE: dict[str, tuple[Handler, str]] = {
         "answers no PolicyARN, makes no alarms for target tracking, takes any group's name",
     ),
     "autoscaling.DeletePolicy": (policies.delete, "knows no alarms of target tracking"),
+    "autoscaling.SuspendProcesses": (groups.suspend, "tells no reason"),
     "autoscaling.EnableMetricsCollection": (
         groups.enable_metrics,
         "forgets the metrics enabled before; takes no list for none",

@@ -59,6 +59,8 @@ class State:
         default_factory=lambda: defaultdict(dict)
     )
     refreshes: dict[Place, list[Refresh]] = field(default_factory=lambda: defaultdict(list))
+    suspensions: dict[Place, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    """why each process of a group was suspended last"""
     activities: dict[Place, list[dict[str, Any]]] = field(default_factory=lambda: defaultdict(list))
     launched: dict[Place, set[str]] = field(default_factory=lambda: defaultdict(set))
     versions: dict[str, tuple[str, int]] = field(default_factory=dict)

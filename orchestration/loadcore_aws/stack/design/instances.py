@@ -117,7 +117,7 @@ def _template(stack: Stack, facts: Facts, settings: dict[str, Any]) -> Resource:
     more = {
         "instance_tags": {**stack.tags, STACK: stack.name, RESOURCE: "instance.main"},
         "default_is_latest": True,
-        "others": [],
+        "others": {},
     }
     return Resource(
         "launch_template", "instances", {**settings, **more}, after=package.addresses(facts)

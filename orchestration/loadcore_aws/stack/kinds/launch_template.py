@@ -17,8 +17,8 @@ class LaunchTemplate(Kind):
     """Settings: `image`, `type`, `key_name` (empty: none), `profile` (an instance profile's name),
     `security_groups` (sorted ids), `disk` (`device`, `gb`, `type`, `encrypted`), `metadata`
     (`tokens`, `hops`, `tags`), `monitoring` (detailed), `instance_tags` (of instances and their
-    volumes), `plan` (see machine.py), `default_is_latest`, `others` (names of whatever else
-    somebody put into the template; none).
+    volumes), `plan` (see machine.py), `default_is_latest`, `others` (whatever else somebody put
+    into the template, as a path of AWS's names → value; none).
 
     A change makes a new version. Attributes: `version`, the latest one, which is the default, too.
     """
@@ -92,9 +92,23 @@ def _data(want: Want) -> dict[str, Any]:
 
 
 READ = {
-    "ImageId", "InstanceType", "KeyName", "IamInstanceProfile", "SecurityGroupIds", "Monitoring",
-    "BlockDeviceMappings", "MetadataOptions", "UserData", "TagSpecifications",
+    "ImageId", "InstanceType", "KeyName", "SecurityGroupIds", "UserData", "TagSpecifications",
+    "IamInstanceProfile", "IamInstanceProfile.Name", "Monitoring", "Monitoring.Enabled",
+    "MetadataOptions", "MetadataOptions.HttpTokens", "MetadataOptions.HttpPutResponseHopLimit",
+    "MetadataOptions.InstanceMetadataTags", "BlockDeviceMappings", "BlockDeviceMappings.DeviceName",
+    "BlockDeviceMappings.Ebs", "BlockDeviceMappings.Ebs.VolumeSize",
+    "BlockDeviceMappings.Ebs.VolumeType", "BlockDeviceMappings.Ebs.Encrypted",
+    "BlockDeviceMappings.Ebs.DeleteOnTermination",
+    "MetadataOptions.State",
 }  # fmt: skip
+"""What the other settings tell, and last whether options have come into force, which is AWS's own
+(LaunchTemplateInstanceMetadataOptions, Amazon EC2 API Reference)."""
+
+USUAL = {
+    "MetadataOptions.HttpEndpoint": "enabled",
+    "MetadataOptions.HttpProtocolIpv6": "disabled",
+}
+"""what may also be told where nobody asked for anything else"""
 
 
 def _settings(data: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +135,25 @@ def _settings(data: dict[str, Any]) -> dict[str, Any]:
         "monitoring": data.get("Monitoring", {}).get("Enabled"),
         "instance_tags": tags["instance"] if same_tags else tags,
         "plan": machine.plan_of(machine.decoded(data.get("UserData", ""))),
-        "others": sorted(key for key in data.keys() - READ if data[key]),
+        "others": _others(data),
+    }
+
+
+def _others(data: dict[str, Any]) -> dict[str, Any]:
+    disk = (data.get("BlockDeviceMappings") or [{}])[0]
+    parts = {
+        "": data,
+        "IamInstanceProfile.": data.get("IamInstanceProfile", {}),
+        "Monitoring.": data.get("Monitoring", {}),
+        "MetadataOptions.": data.get("MetadataOptions", {}),
+        "BlockDeviceMappings.": disk,
+        "BlockDeviceMappings.Ebs.": disk.get("Ebs", {}),
+    }
+    told = {prefix + key: value for prefix, part in parts.items() for key, value in part.items()}
+    return {
+        name: value
+        for name, value in told.items()
+        if value and name not in READ and value != USUAL.get(name)
     }
 
 
