@@ -155,7 +155,8 @@ def test_settings_change_in_place(published: World) -> None:
     assert world.changes(designed(world, other)) == {
         "task_definition.main": ("update", {"cpu", "memory_mb", "stop_timeout_s"}),
         "container_service.main": (
-            "update", {"task_definition", "grace_s", "min_percent", "max_percent"},
+            "update",
+            {"task_definition", "grace_s", "min_percent", "max_percent", "desired_min"},
         ),
         "scalable_target.main": ("update", {"min", "max"}),
     }  # fmt: skip
@@ -177,14 +178,16 @@ def test_drift_is_mended(published: World) -> None:
     ecr.put_image_scanning_configuration(
         repositoryName="demo-main", imageScanningConfiguration={"scanOnPush": False}
     )
+    ecr.put_image_tag_mutability(repositoryName="demo-main", imageTagMutability="IMMUTABLE")
     ecs.update_cluster(
         cluster="demo-main", settings=[{"name": "containerInsights", "value": "enabled"}]
     )
     assert world.changes(designed(world)) == {
-        "repository.main": ("update", {"images_max", "scan_on_push"}),
+        "repository.main": ("update", {"images_max", "scan_on_push", "image_tags"}),
         "cluster.main": ("update", {"insights"}),
     }
     world.settle(designed(world))
+    world.push_image("demo-main", "latest", "second")  # which the tag has to follow
 
 
 def test_policies_and_schedules_follow_the_file(published: World) -> None:
@@ -348,8 +351,10 @@ def test_a_rollout_is_waited_for(world: World) -> None:
     kind = ContainerService()
     found = seen(world, Ecs())
     assert kind.pending(world.account, found) == "1 of 2 tasks run"
-    done = Ecs(deployments=[{"status": "PRIMARY", "rolloutState": "COMPLETED"}])
-    assert kind.pending(world.account, seen(world, done)) == ""
+    done = {"deployments": [{"status": "PRIMARY", "rolloutState": "COMPLETED"}]}
+    assert kind.pending(world.account, seen(world, Ecs(**done, runningCount=2))) == ""
+    # A task that stopped, or one more that a policy wants, is no deployment.
+    assert kind.pending(world.account, seen(world, Ecs(**done))) == "1 of 2 tasks run"
 
 
 def test_a_version_that_ecs_has_rolled_back_is_told_and_not_tried_again(world: World) -> None:

@@ -77,6 +77,14 @@ class World:
             if change.action != "keep" or change.surplus
         }
 
+    def drift(self, resources: Iterable[Resource]) -> dict[str, dict[str, tuple[Any, Any]]]:
+        """Address → setting → what it has and what is wanted, of all that is to change."""
+        return {
+            change.address: {each.setting: (each.had, each.wanted) for each in change.reasons}
+            for change in self.plan(resources).changes
+            if change.action != "keep" or change.surplus
+        }
+
     def settle(self, resources: Iterable[Resource]) -> None:
         """Applies, and holds it to its word."""
         wanted = list(resources)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.design import container_scaling, network
 from loadcore_aws.stack.design.database import environment
+from loadcore_aws.stack.design.group import scheduled
 from loadcore_aws.stack.design.identity import allow, data_statements, document, role
 from loadcore_aws.stack.resource import Ref, Resource
 
@@ -40,7 +41,7 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
 
 def repository() -> Resource:
     """Also made by a publish, which may come before the first apply."""
-    settings = {"scan_on_push": True, "images_max": IMAGES_MAX}
+    settings = {"scan_on_push": True, "images_max": IMAGES_MAX, "image_tags": "MUTABLE"}
     return Resource("repository", "main", settings)
 
 
@@ -82,6 +83,7 @@ def _task(stack: Stack, containers: Containers, facts: Facts) -> dict[str, Any]:
         "region": facts.region,
         "execution_role": Ref("role.execution", "arn"),
         "task_role": Ref("role.tasks", "arn"),
+        "others": [],
     }
 
 
@@ -98,8 +100,10 @@ def _arguments(stack: Stack) -> list[str]:
 
 
 def _service(stack: Stack, facts: Facts) -> Resource:
-    """After the listener, as ECS refuses a target group that no balancer uses."""
+    """After the listener, as ECS refuses a target group that no balancer uses. The number of tasks
+    may be wherever a schedule can have moved its limits."""
     group = stack.group
+    limits = scheduled(stack, facts)
     settings = {
         "cluster": Ref("cluster.main"),
         "task_definition": Ref("task_definition.main", "arn"),
@@ -112,7 +116,12 @@ def _service(stack: Stack, facts: Facts) -> Resource:
         "grace_s": group.health_check_grace_s,
         "min_percent": group.min_healthy_percent,
         "max_percent": _max_percent(group.min, group.max_healthy_percent),
+        "rolls_back": True,
+        "tasks_tagged": True,
+        "others": [],
         "desired": group.min if group.desired is None else group.desired,
+        "desired_min": min([group.min, *limits["min"]]),
+        "desired_max": max([group.max, *limits["max"]]),
     }
     after = ("listener.main", "role.execution", *network.way_out(stack))
     return Resource("container_service", "main", settings, after)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import loadcore as lc
+from loadcore_aws.stack.kinds import service_parameters
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
 from loadcore_aws.stack.names import tag_dict
 from loadcore_aws.stack.resource import Found, Kind, Want
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from loadcore_aws.stack.account import Account
     from loadcore_aws.stack.names import Owner
+    from loadcore_aws.stack.resource import Settings
 
 DEPLOYED_BY = "loadcore:deployed-by"
 """A tag of the service: the token of the apply that last deployed something to it."""
@@ -134,7 +136,18 @@ class ContainerService(Kind):
     """Settings: `cluster`, `task_definition` (an ARN), `container` and `port` behind
     `target_group`, `subnets` and `security_groups` (sorted ids), `public` (a public address, to
     reach ECR without NAT), `grace_s`, `min_percent` and `max_percent` of the tasks while a new
-    version comes, and `desired`, which counts at creation only: from then on policies decide.
+    version comes, `rolls_back` (by ECS' circuit breaker, where it does not get healthy),
+    `tasks_tagged` (as the service is, and by ECS), `others` (names of whatever else somebody has
+    set; none), `desired`, which counts at creation only, `desired_min` and `desired_max`.
+
+    Within these two the number of tasks is the policies' matter. Outside of them nobody sees to it:
+    what is below the minimum is only raised by an alarm that scales out, what is above the maximum
+    only lowered by one that scales in ("Automatically scale your Amazon ECS service", Amazon ECS
+    Developer Guide), and a service without tasks may have no figures for one to ring. So apply
+    takes it to the nearer of the two.
+
+    Left alone are the platform version and the rebalancing over zones, whose defaults AWS moves,
+    and the name and the launch type, which cannot be changed.
 
     Its id is its ARN; attributes `name`, `cluster`, `cluster_arn`, `resource` (as Application Auto
     Scaling says it), `running`, `desired`, `reason`, `rolled_back`. A version that does not get
@@ -181,44 +194,38 @@ class ContainerService(Kind):
             "reason": _reason(service),
             "rolled_back": "yes" if _is_rolled_back(service) else "no",
         }
-        settings = _service_settings(service, cluster)
+        settings = {**service_parameters.read(service), "cluster": cluster}
         state = "DRAINING" if service["status"] == "DRAINING" else _rollout(service["deployments"])
         return Found(self.name, name, service["serviceArn"], settings, attributes, state, tags)
 
     def create(self, account: Account, want: Want) -> None:
-        settings = want.settings
         account.client("ecs").create_service(
-            cluster=settings["cluster"],
             serviceName=want.physical,
-            desiredCount=settings["desired"],
-            launchType="FARGATE",
-            loadBalancers=[
-                {
-                    "targetGroupArn": settings["target_group"],
-                    "containerName": settings["container"],
-                    "containerPort": settings["port"],
-                }
-            ],
-            enableECSManagedTags=True,
-            propagateTags="SERVICE",
             clientToken=want.token[:36],
             tags=ecs_tags({**want.tags, DEPLOYED_BY: want.token}),
-            **_changeable(settings),
+            **service_parameters.created(want.settings),
         )
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
         """Raises loadcore.RunError where ECS has taken back what this same apply has set."""
         ecs = account.client("ecs")
-        deploys = bool(changed - {"tags"})
+        deploys = bool(changed & service_parameters.DEPLOYING)
         if deploys:
             again = found.tags.get(DEPLOYED_BY) == want.token
             if again and found.attributes["rolled_back"] == "yes":
                 raise lc.RunError(_given_up(found))
-            ecs.update_service(
-                cluster=found.attributes["cluster"], service=found.id, **_changeable(want.settings)
-            )
+        others = found.settings["others"]
+        if parameters := service_parameters.updated(want.settings, changed, others):
+            ecs.update_service(cluster=found.attributes["cluster"], service=found.id, **parameters)
         tags = {**want.tags, DEPLOYED_BY: want.token} if deploys else want.tags
-        ecs.tag_resource(resourceArn=found.id, tags=ecs_tags(tags))
+        if deploys or "tags" in changed:
+            ecs.tag_resource(resourceArn=found.id, tags=ecs_tags(tags))
+
+    def left_alone(self, want: Settings, have: Settings) -> frozenset[str]:
+        low, high = want["desired_min"], want["desired_max"]
+        tasks = have["desired_min"]
+        within = {"desired_min": low <= tasks, "desired_max": tasks <= high}
+        return frozenset(limit for limit, holds in within.items() if holds)
 
     def delete(self, account: Account, found: Found) -> None:
         if self.going(found):
@@ -241,50 +248,13 @@ class ContainerService(Kind):
     def pending(self, account: Account, found: Found) -> str:
         if found.state == "FAILED":
             raise lc.RunError(_given_up(found))
-        if found.state == "COMPLETED":
+        running, desired = int(found.attributes["running"]), int(found.attributes["desired"])
+        if found.state == "COMPLETED" and running >= desired:
             return ""
-        return f"{found.attributes['running']} of {found.attributes['desired']} tasks run"
+        return f"{running} of {desired} tasks run"
 
     def going(self, found: Found) -> bool:
         return found.state == "DRAINING"
-
-
-def _changeable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "taskDefinition": settings["task_definition"],
-        "networkConfiguration": {
-            "awsvpcConfiguration": {
-                "subnets": settings["subnets"],
-                "securityGroups": settings["security_groups"],
-                "assignPublicIp": "ENABLED" if settings["public"] else "DISABLED",
-            }
-        },
-        "deploymentConfiguration": {
-            "deploymentCircuitBreaker": {"enable": True, "rollback": True},
-            "minimumHealthyPercent": settings["min_percent"],
-            "maximumPercent": settings["max_percent"],
-        },
-        "healthCheckGracePeriodSeconds": settings["grace_s"],
-    }
-
-
-def _service_settings(service: Mapping[str, Any], cluster: str) -> dict[str, Any]:
-    network = service.get("networkConfiguration", {}).get("awsvpcConfiguration", {})
-    balanced = (service.get("loadBalancers") or [{}])[0]
-    deployment = service.get("deploymentConfiguration", {})
-    return {
-        "cluster": cluster,
-        "task_definition": service["taskDefinition"],
-        "container": balanced.get("containerName"),
-        "port": balanced.get("containerPort"),
-        "target_group": balanced.get("targetGroupArn"),
-        "subnets": sorted(network.get("subnets", ())),
-        "security_groups": sorted(network.get("securityGroups", ())),
-        "public": network.get("assignPublicIp") == "ENABLED",
-        "grace_s": service.get("healthCheckGracePeriodSeconds", 0),
-        "min_percent": deployment.get("minimumHealthyPercent"),
-        "max_percent": deployment.get("maximumPercent"),
-    }
 
 
 def _rollout(deployments: Iterable[Mapping[str, Any]]) -> str:

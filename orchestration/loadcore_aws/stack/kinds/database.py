@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 import loadcore as lc
+from loadcore_aws.stack.errors import message_of
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
 from loadcore_aws.stack.names import tag_dict, tag_list
 from loadcore_aws.stack.resource import Found, Kind, Want
@@ -15,9 +18,6 @@ if TYPE_CHECKING:
 
     from loadcore_aws.stack.account import Account
     from loadcore_aws.stack.names import Owner
-
-USER = "loadcore"
-DATABASE = "loadcore"
 
 SNAPSHOT_AT_END = "loadcore:snapshot-at-end"
 VERSION_ASKED = "loadcore:engine-version"
@@ -38,8 +38,11 @@ HOPELESS = {
 STRIPED_FROM_GB = 400
 STRIPED = {"iops": ("Iops", 12_000), "throughput_mib_s": ("StorageThroughput", 500)}
 """From this size on RDS spreads the gp3 storage of PostgreSQL and MySQL over four volumes. By
-attribute: the parameter, and what is had at no further cost. Less is refused, as is any figure for
+setting: the parameter, and what is had at no further cost. Less is refused, as is any figure for
 smaller storage ("Amazon RDS DB instance storage", Amazon RDS User Guide)."""
+
+WITH_IOPS = {"io1", "io2"}
+"""Of these RDS wants the IOPS with any new size, which it takes for no smaller gp3."""
 
 WITHOUT_SNAPSHOT = {"failed", "incompatible-network", "incompatible-restore"}
 """States in which RDS takes no last snapshot (DeleteDBInstance, Amazon RDS API Reference)."""
@@ -99,18 +102,24 @@ class DbSubnetGroup(Kind):
 
 class Database(Kind):
     """Settings: `engine`, `version` (may be left out: RDS' default; `16` is any 16.x),
-    `minor_upgrades` (by RDS itself), `type`, `disk_gb` (gp3, encrypted; it only grows),
-    `multi_zone`, `backup_days`, `subnet_group`, `security_groups` (sorted ids), `public`,
-    `deletion_protection`, `snapshot_at_end`.
+    `minor_upgrades` (by RDS itself), `type`, `disk_gb` (it only grows), `disk_gb_max` (to which RDS
+    would grow it by itself; None), `disk_type`, of disks from STRIPED_FROM_GB on `iops` and
+    `throughput_mib_s`, `encrypted`, `user`, `database` (its name), `port`, `multi_zone`,
+    `backup_days`, `subnet_group`, `security_groups` (sorted ids), `public`, `iam_login`,
+    `managed_password`, `deletion_protection`, `snapshot_at_end`.
 
     The password is made and kept by RDS ("Password management with Amazon RDS and AWS Secrets
-    Manager", Amazon RDS User Guide): the attribute `secret` is the secret's ARN. Others: `arn`,
-    `host`, `port`, `iops`, `throughput_mib_s`. What waits for RDS to change it counts as changed,
+    Manager", Amazon RDS User Guide): the attribute `secret` is the secret's ARN, and there is none
+    without it. Others: `arn`, `host`, `port`. What waits for RDS to change it counts as changed,
     and is waited for.
+
+    Left alone are the key, where it is encrypted, which cannot be changed, and what is not asked
+    for at creation: parameter and option groups, certificate, windows, logs and monitoring, of
+    which RDS draws or renews some by itself.
     """
 
     name = "database"
-    fixed = frozenset({"engine", "subnet_group"})
+    fixed = frozenset({"engine", "subnet_group", "encrypted", "user", "database"})
     holds_data = True
     ready_within_s = 1800.0
     gone_within_s = 1800.0
@@ -129,9 +138,9 @@ class Database(Kind):
             "arn": database["DBInstanceArn"],
             "host": endpoint.get("Address", ""),
             "port": str(endpoint.get("Port", "")),
-            "secret": database.get("MasterUserSecret", {}).get("SecretArn", ""),
-            **{key: str(_now(database).get(name, 0)) for key, (name, _) in STRIPED.items()},
         }
+        if secret := database.get("MasterUserSecret", {}).get("SecretArn"):
+            attributes["secret"] = secret
         state = database.get("DBInstanceStatus", "creating")
         if state in SERVES and database.get("PendingModifiedValues"):
             state = "changes " + ", ".join(sorted(database["PendingModifiedValues"]))
@@ -155,13 +164,15 @@ class Database(Kind):
             AutoMinorVersionUpgrade=settings["minor_upgrades"],
             DBInstanceClass=settings["type"],
             AllocatedStorage=settings["disk_gb"],
-            StorageType="gp3",
-            **_performance(settings["disk_gb"], {}),
-            StorageEncrypted=True,
+            StorageType=settings["disk_type"],
+            **_performance(settings),
+            StorageEncrypted=settings["encrypted"],
             MultiAZ=settings["multi_zone"],
-            MasterUsername=USER,
-            ManageMasterUserPassword=True,
-            DBName=DATABASE,
+            MasterUsername=settings["user"],
+            ManageMasterUserPassword=settings["managed_password"],
+            EnableIAMDatabaseAuthentication=settings["iam_login"],
+            DBName=settings["database"],
+            Port=settings["port"],
             BackupRetentionPeriod=settings["backup_days"],
             DBSubnetGroupName=settings["subnet_group"],
             VpcSecurityGroupIds=settings["security_groups"],
@@ -171,24 +182,33 @@ class Database(Kind):
         )
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
-        """While RDS makes or changes it, further changes are refused for the moment."""
+        """While RDS makes or changes it, further changes are refused for the moment.
+
+        Raises loadcore.RunError where that is the disk and may last for hours."""
         rds = account.client("rds")
         if changed & {"tags", "snapshot_at_end", "version"}:
             rds.add_tags_to_resource(
                 ResourceName=found.attributes["arn"], Tags=tag_list(_kept(want))
             )
         parameters = {PARAMETERS[key]: want.settings[key] for key in changed if key in PARAMETERS}
-        if "disk_gb" in changed:
-            parameters.update(_performance(want.settings["disk_gb"], found.attributes))
+        parameters.update(_disk(want.settings, changed))
         if "version" in changed and not _is_version(
             want.settings["version"], found.settings["version"]
         ):
             parameters["EngineVersion"] = want.settings["version"]
             parameters["AllowMajorVersionUpgrade"] = True
-        if parameters:
+        if not parameters:
+            return
+        try:
             rds.modify_db_instance(
                 DBInstanceIdentifier=found.id, ApplyImmediately=True, **parameters
             )
+        except ClientError as error:
+            if DISK_BUSY not in message_of(error):
+                raise
+            raise lc.RunError(f"{found.address}: RDS still carries out the last change of its disk "
+                              "and takes no other one until then, which may be hours; repeat the "
+                              "command later") from error  # fmt: skip
 
     def delete(self, account: Account, found: Found) -> None:
         """Raises loadcore.RunError where the snapshot that is wanted cannot be had."""
@@ -210,8 +230,17 @@ class Database(Kind):
         )
 
     def check_update(self, changes: Mapping[str, tuple[Any, Any]]) -> None:
-        if "disk_gb" in changes:
-            check_growth(*changes["disk_gb"])
+        if "disk_gb" not in changes:
+            return
+        had_gb, wanted_gb = changes["disk_gb"]
+        check_growth(had_gb, wanted_gb)
+        had_type, _ = changes.get("disk_type", (None, None))
+        if had_type in WITH_IOPS and wanted_gb < STRIPED_FROM_GB:
+            raise lc.PlanError(
+                "database.disk_gb",
+                f"cannot grow while the disk is {had_type}, which nobody asked for; apply with "
+                f"{had_gb} first, which makes it gp3, and then with {wanted_gb}",
+            )
 
     def pending(self, account: Account, found: Found) -> str:
         if found.state in HOPELESS:
@@ -224,17 +253,23 @@ class Database(Kind):
         return found.state == "deleting"
 
 
+DISK_BUSY = "previous storage change"
+"""Of what RDS says then: "You can't currently modify the storage of this DB instance because the
+previous storage change is being optimized"."""
+
 PARAMETERS = {
     "minor_upgrades": "AutoMinorVersionUpgrade",
     "type": "DBInstanceClass",
-    "disk_gb": "AllocatedStorage",
+    "port": "DBPortNumber",
+    "iam_login": "EnableIAMDatabaseAuthentication",
+    "managed_password": "ManageMasterUserPassword",
     "multi_zone": "MultiAZ",
     "backup_days": "BackupRetentionPeriod",
     "security_groups": "VpcSecurityGroupIds",
     "public": "PubliclyAccessible",
     "deletion_protection": "DeletionProtection",
 }
-"""Of ModifyDBInstance, by setting."""
+"""Of ModifyDBInstance, by setting, but for the disk's."""
 
 
 def check_growth(had_gb: int, wanted_gb: int) -> None:
@@ -255,14 +290,29 @@ def check_growth(had_gb: int, wanted_gb: int) -> None:
         )
 
 
-def _performance(disk_gb: int, attributes: Mapping[str, str]) -> dict[str, int]:
-    """What must be told with that size: what there is, where that is enough for it
-    (ModifyDBInstance: "You can use the current value for Iops")."""
-    if disk_gb < STRIPED_FROM_GB:
+def _disk(settings: Mapping[str, Any], changed: frozenset[str]) -> dict[str, Any]:
+    """Of ModifyDBInstance. From STRIPED_FROM_GB on RDS wants size, IOPS and throughput together,
+    whichever of them changes, and may be told what there is ("You can use the current value"). A
+    largest size that is the size ends the growing ("Managing capacity automatically with Amazon RDS
+    storage autoscaling", Amazon RDS User Guide)."""
+    parameters: dict[str, Any] = {}
+    if changed & {"disk_gb", "disk_type", *STRIPED}:
+        if performance := _performance(settings):
+            parameters.update(performance)
+        if performance or "disk_gb" in changed:
+            parameters["AllocatedStorage"] = settings["disk_gb"]
+    if "disk_type" in changed:
+        parameters["StorageType"] = settings["disk_type"]
+    if "disk_gb_max" in changed:
+        parameters["MaxAllocatedStorage"] = settings["disk_gb"]
+    return parameters
+
+
+def _performance(settings: Mapping[str, Any]) -> dict[str, int]:
+    if settings["disk_gb"] < STRIPED_FROM_GB:
         return {}
     return {
-        parameter: max(least, int(attributes.get(key, 0)))
-        for key, (parameter, least) in STRIPED.items()
+        parameter: max(least, settings.get(key) or 0) for key, (parameter, least) in STRIPED.items()
     }
 
 
@@ -287,12 +337,20 @@ def _settings(database: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str,
     now = _now(database)
     version, asked = now["EngineVersion"], tags.get(VERSION_ASKED, "")
     groups = database.get("VpcSecurityGroups", [])
+    largest_gb = now.get("MaxAllocatedStorage") or 0
     return {
         "engine": now["Engine"],
         "version": asked if asked and _is_version(asked, version) else version,
         "minor_upgrades": now["AutoMinorVersionUpgrade"],
         "type": now["DBInstanceClass"],
         "disk_gb": now["AllocatedStorage"],
+        "disk_gb_max": largest_gb if largest_gb > now["AllocatedStorage"] else None,
+        "disk_type": now.get("StorageType"),
+        **{key: now.get(parameter) for key, (parameter, _) in STRIPED.items()},
+        "encrypted": now.get("StorageEncrypted"),
+        "user": now.get("MasterUsername"),
+        "database": now.get("DBName"),
+        "port": now.get("Port") or database.get("Endpoint", {}).get("Port"),
         "multi_zone": now["MultiAZ"],
         "backup_days": now["BackupRetentionPeriod"],
         "subnet_group": database.get("DBSubnetGroup", {}).get("DBSubnetGroupName"),
@@ -300,6 +358,8 @@ def _settings(database: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str,
             each["VpcSecurityGroupId"] for each in groups if each["Status"] != "removing"
         ),
         "public": now["PubliclyAccessible"],
+        "iam_login": now.get("IAMDatabaseAuthenticationEnabled", False),
+        "managed_password": "MasterUserSecret" in database,
         "deletion_protection": now["DeletionProtection"],
         "snapshot_at_end": tags.get(SNAPSHOT_AT_END) == "yes",
     }

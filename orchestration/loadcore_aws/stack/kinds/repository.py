@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 
 class Repository(Kind):
-    """Settings: `scan_on_push`, `images_max` (older ones are dropped by ECR). Tags can be moved, as
-    a task definition names its image by digest. Its id is its name; attributes `arn`, `uri`."""
+    """Settings: `scan_on_push`, `images_max` (older ones are dropped by ECR), `image_tags`
+    (MUTABLE: a publish moves them, and a task definition names its image by digest). Left alone is
+    what its images are encrypted with, which cannot be changed. Its id is its name; attributes
+    `arn`, `uri`."""
 
     name = "repository"
 
@@ -34,6 +36,7 @@ class Repository(Kind):
         settings = {
             "scan_on_push": repository["imageScanningConfiguration"]["scanOnPush"],
             "images_max": self._images_max(ecr, repository["repositoryName"]),
+            "image_tags": repository["imageTagMutability"],
         }
         attributes = {"arn": arn, "uri": repository["repositoryUri"]}
         return Found(self.name, name, repository["repositoryName"], settings, attributes, tags=tags)
@@ -50,7 +53,7 @@ class Repository(Kind):
     def create(self, account: Account, want: Want) -> None:
         account.client("ecr").create_repository(
             repositoryName=want.physical,
-            imageTagMutability="MUTABLE",
+            imageTagMutability=want.settings["image_tags"],
             imageScanningConfiguration={"scanOnPush": want.settings["scan_on_push"]},
             tags=tag_list(want.tags),
         )
@@ -61,6 +64,10 @@ class Repository(Kind):
             ecr.put_image_scanning_configuration(
                 repositoryName=found.id,
                 imageScanningConfiguration={"scanOnPush": want.settings["scan_on_push"]},
+            )
+        if "image_tags" in changed:
+            ecr.put_image_tag_mutability(
+                repositoryName=found.id, imageTagMutability=want.settings["image_tags"]
             )
         if "images_max" in changed:
             ecr.put_lifecycle_policy(

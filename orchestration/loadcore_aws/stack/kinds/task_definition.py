@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import loadcore as lc
+from loadcore_aws.stack.kinds import task_parameters
 from loadcore_aws.stack.kinds.containers import ecs_tags
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
 from loadcore_aws.stack.kinds.tolerant import unless_gone
-from loadcore_aws.stack.names import tag_dict
+from loadcore_aws.stack.names import STACK, tag_dict
 from loadcore_aws.stack.resource import Found, Kind, Want
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from loadcore_aws.stack.account import Account
     from loadcore_aws.stack.names import Owner
 
@@ -21,17 +20,21 @@ IMAGE_TAG = "loadcore:image-tag"
 """A tag that keeps which tag of the repository the image's digest was taken from."""
 
 DELETE_AT_ONCE_MAX = 10
+REVISIONS_BY_HAND_MAX = 20
+"""so many on top of the stack's own do not hide that the family is the stack's"""
 
 
 class TaskDefinition(Kind):
     """Settings: `cpu`, `memory_mb`, `container` (its name), `image` (`repository`, a URI, and
     `tag`), `arguments`, `port`, `environment`, `health_command`, `health_interval_s`,
-    `stop_timeout_s`, `log_group`, `region`, `execution_role`, `task_role` (ARNs).
+    `stop_timeout_s`, `log_group`, `region`, `execution_role`, `task_role` (ARNs), `others` (names
+    of whatever else is in the revision, or not as it is registered here; none).
 
     Every change is a new revision. The image is named by the digest which the tag has at the time,
     so that all tasks of a revision run the same; where the tag has been moved since, by a publish,
-    that is a change too. Found is the newest revision; its id is the family's name, the attribute
-    `arn` the revision's.
+    that is a change too. Found is the newest revision, whoever registered it, as that is what the
+    next deployment by hand would run; its id is the family's name, the attribute `arn` the
+    revision's.
     """
 
     name = "task_definition"
@@ -53,15 +56,32 @@ class TaskDefinition(Kind):
                 return None
             raise
         tags = tag_dict(answer.get("tags"))
-        name = name_in(tags, owner, self.name)
+        marked = tags if STACK in tags else self._tags_before(account, family)
+        name = name_in(marked, owner, self.name)
         if name is None:
             return None
         task = answer["taskDefinition"]
-        container = task["containerDefinitions"][0]
-        image = _image_of(account, container["image"], tags.get(IMAGE_TAG, ""))
-        settings = {**_settings(task, container), "image": image}
+        image = task["containerDefinitions"][0]["image"]
+        settings = {
+            **task_parameters.read(task),
+            "image": _image_of(account, image, tags.get(IMAGE_TAG, "")),
+        }
         attributes = {"arn": task["taskDefinitionArn"]}
         return Found(self.name, name, family, settings, attributes, tags=tags)
+
+    def _tags_before(self, account: Account, family: str) -> dict[str, str]:
+        """Of the newest revision of a stack: tags are a revision's, and one that was registered by
+        hand may have none."""
+        ecs = account.client("ecs")
+        newest = ecs.list_task_definitions(
+            familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=REVISIONS_BY_HAND_MAX
+        )
+        for arn in newest["taskDefinitionArns"]:
+            answer = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+            tags = tag_dict(answer.get("tags"))
+            if STACK in tags:
+                return tags
+        return {}
 
     def create(self, account: Account, want: Want) -> None:
         """Raises loadcore.RunError where no image has been published."""
@@ -83,15 +103,8 @@ class TaskDefinition(Kind):
                               "loadcore stack publish  and then apply again")  # fmt: skip
         account.client("ecs").register_task_definition(
             family=family,
-            cpu=str(want.settings["cpu"]),
-            memory=str(want.settings["memory_mb"]),
-            networkMode="awsvpc",
-            requiresCompatibilities=["FARGATE"],
-            runtimePlatform={"cpuArchitecture": "X86_64", "operatingSystemFamily": "LINUX"},
-            executionRoleArn=want.settings["execution_role"],
-            taskRoleArn=want.settings["task_role"],
-            containerDefinitions=[_container(want.settings, f"{repository}@{digest}")],
             tags=ecs_tags({**want.tags, IMAGE_TAG: tag}),
+            **task_parameters.registered(want.settings, f"{repository}@{digest}"),
         )
 
     def delete(self, account: Account, found: Found) -> None:
@@ -128,58 +141,6 @@ def _image_of(account: Account, image: str, tag: str) -> dict[str, str]:
     if digest and tag and digest == digest_of_tag(account, repository, tag):
         return {"repository": repository, "tag": tag}
     return {"repository": repository, "tag": f"{tag} as of {digest[:19]}"}
-
-
-def _container(settings: Mapping[str, Any], image: str) -> dict[str, Any]:
-    return {
-        "name": settings["container"],
-        "image": image,
-        "essential": True,
-        "entryPoint": ["loadcore"],
-        "command": settings["arguments"],
-        "portMappings": [{"containerPort": settings["port"], "protocol": "tcp"}],
-        "environment": [
-            {"name": key, "value": value} for key, value in settings["environment"].items()
-        ],
-        "stopTimeout": settings["stop_timeout_s"],
-        "linuxParameters": {"capabilities": {"drop": ["ALL"]}},
-        "healthCheck": {
-            "command": settings["health_command"],
-            "interval": settings["health_interval_s"],
-            "timeout": 5,
-            "retries": 3,
-            "startPeriod": 10,
-        },
-        "logConfiguration": {
-            "logDriver": "awslogs",
-            "options": {
-                "awslogs-group": settings["log_group"],
-                "awslogs-region": settings["region"],
-                "awslogs-stream-prefix": settings["container"],
-            },
-        },
-    }
-
-
-def _settings(task: Mapping[str, Any], container: Mapping[str, Any]) -> dict[str, Any]:
-    logs = container.get("logConfiguration", {}).get("options", {})
-    health = container.get("healthCheck", {})
-    ports = [each["containerPort"] for each in container.get("portMappings", ())]
-    return {
-        "cpu": int(task["cpu"]),
-        "memory_mb": int(task["memory"]),
-        "container": container["name"],
-        "arguments": list(container.get("command", ())),
-        "port": ports[0] if ports else None,
-        "environment": {each["name"]: each["value"] for each in container.get("environment", ())},
-        "health_command": list(health.get("command", ())),
-        "health_interval_s": health.get("interval"),
-        "stop_timeout_s": container.get("stopTimeout"),
-        "log_group": logs.get("awslogs-group"),
-        "region": logs.get("awslogs-region"),
-        "execution_role": task.get("executionRoleArn"),
-        "task_role": task.get("taskRoleArn"),
-    }
 
 
 KINDS: tuple[Kind, ...] = (TaskDefinition(),)
