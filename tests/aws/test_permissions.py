@@ -54,6 +54,7 @@ IN_PLACE = frozenset(
         "dynamodb:UpdateTable",
         "ec2:DeleteRoute",
         "ecr:PutImageScanningConfiguration",
+        "ecr:PutImageTagMutability",
         "ecs:UntagResource",
         "ecs:UpdateCluster",
         "elasticloadbalancing:ModifyListener",
