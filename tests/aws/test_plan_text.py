@@ -87,6 +87,53 @@ def test_a_plan_shows_itself_as_text_and_as_a_table() -> None:
     assert "1 to change, 1 to keep as they are" in table
 
 
+SECRETS = {"API_KEY": "old-secret", "GONE": "gone-secret", "SAME": "same-secret"}
+WANTED = {"API_KEY": "new-secret", "ADDED": "added-secret", "SAME": "same-secret"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "where"),
+    [
+        (Reason("environment", SECRETS, WANTED), "environment"),
+        (
+            Reason(
+                "plan",
+                {"port": 80, "environment": SECRETS},
+                {"port": 80, "environment": {**WANTED, "HOST": Ref("database.main", "host")}},
+            ),
+            "plan.environment",
+        ),
+    ],
+)
+def test_values_of_an_environment_are_never_shown(reason: Reason, where: str) -> None:
+    wanted, found = subnet()
+    made = plan_of(Change(wanted.address, "replace", wanted, found, (reason,), surplus=(found,)))
+    said = lines(made)
+    assert f"      {where}.ADDED: none → (not shown)" in said
+    assert f"      {where}.API_KEY: (not shown) → (changed, not shown)" in said
+    assert f"      {where}.GONE: (not shown) → none" in said
+    assert f"{where}.SAME" not in str(said), "it is the same"
+    told = json.dumps(plan_dict(made))
+    assert "API_KEY" in told
+    for out in (str(said), str(made), made._repr_html_(), told):
+        assert "secret" not in out
+
+
+@pytest.mark.parametrize("pair", [(None, WANTED), (SECRETS, None), ("edited-secret", WANTED)])
+def test_an_environment_that_comes_or_goes_as_a_whole_is_not_shown(pair: tuple[Any, Any]) -> None:
+    wanted, found = subnet()
+    reasons = (Reason("environment", *pair), Reason("plan", *({"environment": e} for e in pair)))
+    made = plan_of(Change(wanted.address, "update", wanted, found, reasons))
+    assert "secret" not in str(made) + made._repr_html_() + json.dumps(plan_dict(made))
+
+
+def test_a_tag_named_environment_is_shown() -> None:
+    wanted, found = subnet()
+    reason = Reason("tags", {"environment": "test"}, {"environment": "live"})
+    made = plan_of(Change(wanted.address, "update", wanted, found, (reason,)))
+    assert "      tags.environment: test → live" in lines(made)
+
+
 def test_only_what_differs_in_a_table_is_shown() -> None:
     had = {"same": 1, "deep": {"a": 1, "b": 2}, "gone": 3}
     wanted = {"same": 1, "deep": {"a": 1, "b": 5}, "new": 4}

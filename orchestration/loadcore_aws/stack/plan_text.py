@@ -15,10 +15,12 @@ from loadcore_aws.stack.names import format_time
 from loadcore_aws.stack.resource import Ref
 
 if TYPE_CHECKING:
-    from loadcore_aws.stack.plan import Change, Plan
+    from loadcore_aws.stack.plan import Change, Plan, Reason
     from loadcore_aws.stack.resource import Found
 
 VALUE_CHARS_MAX = 60
+VEILED = ("environment", "plan.environment")
+NOT_SHOWN, CHANGED = "(not shown)", "(changed, not shown)"
 SIGNS = {"create": "+", "update": "~", "replace": "-/+", "delete": "-"}
 STYLES = {"create": "green", "update": "yellow", "replace": "magenta", "delete": "red"}
 WORDS = {
@@ -84,11 +86,29 @@ def _change_lines(change: Change) -> Iterator[str]:
         if change.action == "replace" and change.wanted is not None:
             fixed = reason.setting in find.kind_of(change.wanted).fixed
             forces = "  (cannot be changed in place)" if fixed else ""
-        for setting, had, wanted in parts(reason.setting, reason.had, reason.wanted):
+        for setting, had, wanted in parts(reason.setting, *veiled(reason)):
             yield f"      {escape(f'{setting}: {text(had)} → {text(wanted)}')}{forces}"
     if change.action in ("keep", "update", "create"):
         for double in change.surplus:
             yield f"[red]  - {escape(change.address)}[/], which is there twice: {escape(double.id)}"
+
+
+def veiled(reason: Reason) -> tuple[Any, Any]:
+    """What there was and what is wanted, without the values in environments: secrets end up there,
+    and plans in the logs of pipelines."""
+    had = _veiled(reason.setting, reason.had, reason.had)
+    return had, _veiled(reason.setting, reason.wanted, reason.had)
+
+
+def _veiled(setting: str, value: Any, had: Any) -> Any:
+    if isinstance(value, Mapping):
+        before = had if isinstance(had, Mapping) else {}
+        return {
+            key: _veiled(f"{setting}.{key}", part, before.get(key)) for key, part in value.items()
+        }
+    if value is None or not setting.startswith(VEILED):
+        return value
+    return NOT_SHOWN if had is None or value == had else CHANGED
 
 
 def parts(setting: str, had: Any, wanted: Any) -> Iterator[tuple[str, Any, Any]]:
@@ -144,12 +164,9 @@ def _change_dict(change: Change) -> dict[str, Any]:
         "action": change.action,
         "id": change.found.id if change.found else None,
         "reasons": [
-            {
-                "setting": reason.setting,
-                "had": plain_of(reason.had),
-                "wanted": plain_of(reason.wanted),
-            }
+            {"setting": reason.setting, "had": plain_of(had), "wanted": plain_of(wanted)}
             for reason in change.reasons
+            for had, wanted in [veiled(reason)]
         ],
         "surplus": [double.id for double in change.surplus],
     }
