@@ -32,6 +32,7 @@ def _balancer(stack: Stack, facts: Facts) -> Resource:
         "scheme": "internal" if internal else "internet-facing",
         "subnets": where(stack, facts),
         "security_groups": [Ref("security_group.balancer")],
+        "ip_address_type": "ipv4",
         "idle_timeout_s": stack.balancer.idle_timeout_s,
         "drop_invalid_headers": True,
     }
@@ -71,4 +72,5 @@ def _listener(stack: Stack) -> dict[str, object]:
         "certificate": certificate,
         "tls_policy": TLS_POLICY if certificate else "",
         "target_group": Ref("target_group.main"),
+        "rules": {},
     }

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import loadcore as lc
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
+from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import tag_dict, tag_list
 from loadcore_aws.stack.resource import Found, Kind, Want
 
@@ -47,8 +48,8 @@ Owned: TypeAlias = tuple[str, dict[str, Any], dict[str, str]]
 
 class LoadBalancer(Kind):
     """Settings: `vpc`, `scheme` (internet-facing or internal), `subnets`, `security_groups`
-    (sorted ids), `idle_timeout_s`, `drop_invalid_headers`. Attributes: `dns_name`, `full_name` as
-    metrics have it."""
+    (sorted ids), `ip_address_type`, `idle_timeout_s`, `drop_invalid_headers`. Attributes:
+    `dns_name`, `full_name` as metrics have it."""
 
     name = "load_balancer"
     fixed = frozenset({"vpc", "scheme"})
@@ -68,6 +69,7 @@ class LoadBalancer(Kind):
             "scheme": element["Scheme"],
             "subnets": sorted(zone["SubnetId"] for zone in element["AvailabilityZones"]),
             "security_groups": sorted(element.get("SecurityGroups") or ()),
+            "ip_address_type": element.get("IpAddressType"),
             **_attributes(answer["Attributes"], BALANCER_ATTRIBUTES),
         }
         attributes = {
@@ -84,7 +86,7 @@ class LoadBalancer(Kind):
         account.client(SERVICE).create_load_balancer(
             Name=want.physical,
             Type="application",
-            IpAddressType="ipv4",
+            IpAddressType=want.settings["ip_address_type"],
             Scheme=want.settings["scheme"],
             Subnets=list(want.settings["subnets"]),
             SecurityGroups=list(want.settings["security_groups"]),
@@ -98,6 +100,10 @@ class LoadBalancer(Kind):
         if "security_groups" in changed:
             client.set_security_groups(
                 LoadBalancerArn=found.id, SecurityGroups=list(want.settings["security_groups"])
+            )
+        if "ip_address_type" in changed:
+            client.set_ip_address_type(
+                LoadBalancerArn=found.id, IpAddressType=want.settings["ip_address_type"]
             )
         if changed & BALANCER_ATTRIBUTES.keys():
             client.modify_load_balancer_attributes(
@@ -180,7 +186,8 @@ class TargetGroup(Kind):
 
 class Listener(Kind):
     """Settings: `balancer`, `port`, `protocol`, `certificate` and `tls_policy` (empty for HTTP),
-    `target_group`, to which it forwards everything."""
+    `target_group`, to which it forwards everything, `rules` (priority → what it does, of those that
+    somebody put before that; none)."""
 
     name = "listener"
     fixed = frozenset({"balancer"})
@@ -196,10 +203,15 @@ class Listener(Kind):
             )
         ]  # fmt: skip
         tags = _tags(account, [listener["ListenerArn"] for listener in listeners])
-        return [self._found(owner, each, tags[each["ListenerArn"]]) for each in listeners]
+        return [self._found(account, owner, each, tags[each["ListenerArn"]]) for each in listeners]
 
-    def _found(self, owner: Owner, element: dict[str, Any], tags: dict[str, str]) -> Found:
+    def _found(
+        self, account: Account, owner: Owner, element: dict[str, Any], tags: dict[str, str]
+    ) -> Found:
         """One that somebody made by hand has its port for a name, and is surplus."""
+        arn = element["ListenerArn"]
+        listed = account.pages(SERVICE, "describe_rules", "Rules", ListenerArn=arn)
+        rules = [each for each in listed if not each["IsDefault"]]
         secure = element["Protocol"] == "HTTPS"
         certificates = (element.get("Certificates") if secure else None) or [{}]
         actions = element.get("DefaultActions") or [{}]
@@ -210,9 +222,11 @@ class Listener(Kind):
             "certificate": certificates[0].get("CertificateArn", ""),
             "tls_policy": element["SslPolicy"] if secure else "",
             "target_group": actions[0].get("TargetGroupArn"),
+            "rules": {each["Priority"]: _rule(each) for each in rules},
         }
+        attributes = {"rules": ",".join(each["RuleArn"] for each in rules)}
         name = name_in(tags, owner, self.name) or str(element["Port"])
-        return Found(self.name, name, element["ListenerArn"], settings, tags=tags)
+        return Found(self.name, name, arn, settings, attributes, tags=tags)
 
     def create(self, account: Account, want: Want) -> None:
         account.client(SERVICE).create_listener(
@@ -222,10 +236,12 @@ class Listener(Kind):
         )
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
-        if changed - {"tags"}:
-            account.client(SERVICE).modify_listener(
-                ListenerArn=found.id, **_listening(want.settings)
-            )
+        client = account.client(SERVICE)
+        if changed - {"tags", "rules"}:
+            client.modify_listener(ListenerArn=found.id, **_listening(want.settings))
+        if "rules" in changed:
+            for rule in found.attributes["rules"].split(","):
+                unless_gone(client.delete_rule, RuleArn=rule)
         if "tags" in changed:
             _retag(account, found, want)
 
@@ -288,6 +304,12 @@ def _health(health: Mapping[str, Any]) -> dict[str, Any]:
         "Matcher": {"HttpCode": health["codes"]},
         **{aws: health[key] for key, aws in HEALTH_KEYS.items()},
     }
+
+
+def _rule(rule: Mapping[str, Any]) -> str:
+    """Such as `path-pattern → fixed-response`."""
+    fields = (each["Field"] for each in rule["Conditions"])
+    return f"{' and '.join(fields)} → {', '.join(each['Type'] for each in rule['Actions'])}"
 
 
 def _listening(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -192,7 +192,7 @@ class AutoScalingGroup(Kind):
     def ready_within(self, want: Settings, found: Found) -> float:
         """A refresh stands at its percentage while instances come, warm up and go, and for an hour
         more where new ones do not get healthy, before AWS goes back."""
-        settles_s = BOOT_S + max(want["health_check_grace_s"], want["warmup_s"] or 0)
+        settles_s = BOOT_S + float(max(want["health_check_grace_s"], want["warmup_s"] or 0))
         if "refresh" not in found.attributes:
             return settles_s
         return GIVES_UP_S + settles_s + float(want["leaves_within_s"])

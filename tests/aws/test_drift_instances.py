@@ -83,6 +83,36 @@ def test_on_demand_instances_of_another_order_are_drift(grouped: group_world.Wor
     settled(grouped, stack)
 
 
+# --- the balancer
+
+
+def test_a_balancer_that_answers_other_addresses_is_drift(grouped: group_world.World) -> None:
+    settled(grouped, SMALL)
+    grouped.client("elbv2").set_ip_address_type(
+        LoadBalancerArn=grouped.one("load_balancer.main").id, IpAddressType="dualstack"
+    )
+    assert changes(grouped, SMALL) == {"load_balancer.main": ("update", {"ip_address_type"})}
+    settled(grouped, SMALL)
+
+
+def test_rules_before_what_a_listener_does_are_drift(grouped: group_world.World) -> None:
+    settled(grouped, SMALL)
+    elb, listener = grouped.client("elbv2"), grouped.one("listener.main").id
+    closed = {"Type": "fixed-response", "FixedResponseConfig": {"StatusCode": "503"}}
+    for priority, path in ((10, "/v1/*"), (20, "/metrics")):
+        elb.create_rule(
+            ListenerArn=listener,
+            Priority=priority,
+            Conditions=[{"Field": "path-pattern", "Values": [path]}],
+            Actions=[closed],
+        )
+    assert changes(grouped, SMALL) == {"listener.main": ("update", {"rules"})}
+    assert "rules.10: path-pattern → fixed-response → none" in str(grouped.plan(SMALL))
+    settled(grouped, SMALL)
+    (left,) = elb.describe_rules(ListenerArn=listener)["Rules"]
+    assert left["IsDefault"]
+
+
 # --- the launch template
 
 
