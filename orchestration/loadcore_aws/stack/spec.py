@@ -105,6 +105,13 @@ class Stack(Head):
 
     def faults(self) -> Iterator[Fault]:
         yield from super().faults()
+        if "--" in self.name or self.name.startswith(("sthree-", "amzn-s3-demo-")):
+            yield Fault(("name",), f"is {self.name!r}; take none with --, and none that begins "
+                                   "with sthree- or amzn-s3-demo-, as buckets, repositories and "
+                                   "databases may not be called so")  # fmt: skip
+        if len(self.tags) > TAGS_MAX:
+            yield Fault(("tags",), f"are {len(self.tags)}; give {TAGS_MAX} at most, as the stack "
+                                   "itself needs the rest of AWS's 50")  # fmt: skip
         for key, text in self.tags.items():
             if key.lower().startswith(("aws:", "loadcore:")) or not 1 <= len(key) <= 128:
                 yield Fault(("tags", key), "is kept for others; choose another name")

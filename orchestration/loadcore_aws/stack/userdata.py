@@ -2,7 +2,7 @@
 
 It makes a plain Amazon Linux 2023, Debian or Ubuntu into an instance of the stack: Python, the
 package from S3 with the rights of the instance's role, units, healthy service. Nothing in it is
-secret, the plan's arguments and environment neither: whoever may read a launch template may read it.
+secret, arguments and environment neither: whoever may read a launch template may read it.
 
 Source: Amazon EC2 User Guide, "Run commands when you launch an EC2 instance with user data input".
 """
