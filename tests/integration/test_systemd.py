@@ -84,9 +84,10 @@ def test_the_watchdog_hears_of_it_twice_a_period(notified: socket.socket) -> Non
     with serving(environment_of(notified, WATCHDOG_USEC="400000")) as (process, _):
         assert notified.recv(4096).startswith(b"READY=1")
         begin = time.monotonic()
-        for _ in range(5):
+        for _ in range(10):
             assert notified.recv(4096) == b"WATCHDOG=1"
-        assert 0.9 < time.monotonic() - begin < 5
+        # Two seconds, less what this process may be late to hear of READY.
+        assert 1.2 < time.monotonic() - begin < PATIENCE_S
         process.send_signal(signal.SIGTERM)
         while notified.recv(4096) != b"STOPPING=1":
             pass
@@ -107,10 +108,10 @@ def test_the_watchdog_hears_only_of_a_service_that_answers() -> None:
         port = deaf.getsockname()[1]
         begin = time.monotonic()
         assert not _systemd.answers(f"http://127.0.0.1:{port}", timeout_s=0.2)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < PATIENCE_S
     assert not _systemd.answers(f"http://127.0.0.1:{port}", timeout_s=0.2)
     with target(UNAVAILABLE) as unwell:
-        assert _systemd.answers(unwell.url, timeout_s=5)
+        assert _systemd.answers(unwell.url, timeout_s=PATIENCE_S)
 
 
 def test_a_socket_that_nobody_reads_is_said_and_no_more(tmp_path: Path) -> None:
