@@ -116,6 +116,18 @@ def test_names_that_some_service_refuses(tmp_path: Path, name: str) -> None:
     assert told.startswith(f"line 1: name is '{name}'; take none with --, and none that begins")
 
 
+@pytest.mark.parametrize("name", ["a b.whl", "a%20.whl", "é.whl", "a'b.rpm"])
+def test_files_that_no_key_can_name(tmp_path: Path, name: str) -> None:
+    [told] = faults(tmp_path, SMALL.replace("loadcore.whl", f"dist/{name}"))
+    assert told.startswith("line 4: package.file is ")
+    assert "its name may have letters, digits and . _ + ~ - only" in told
+
+
+@pytest.mark.parametrize("name", ["loadcore-1+g2-cp311-cp311-x.whl", "loadcore-1~rc1-1.x86_64.rpm"])
+def test_files_of_local_and_coming_versions_are_taken(name: str) -> None:
+    assert not list(spec.Package(f"a folder/{name}").faults())
+
+
 def test_what_is_just_within_the_limits_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "STACK.toml"
     tags = "".join(f"t{n} = ''\n" for n in range(45))

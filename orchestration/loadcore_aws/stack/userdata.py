@@ -117,7 +117,7 @@ class InstancePlan:
 def key_part(file: str) -> str:
     """The name of a file as the end of a key. The + of a wheel's local version (PyPA specification
     "Version specifiers") means a space in some S3 paths ("Naming Amazon S3 objects", Amazon S3 User
-    Guide); no wheel has a ~."""
+    Guide); no wheel has a ~, and an RPM may be called anything."""
     return file.replace("+", "~")
 
 

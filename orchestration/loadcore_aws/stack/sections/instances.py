@@ -13,7 +13,7 @@ from loadcore_aws.stack.sections.checks import argument_faults, environment_faul
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FILE = re.compile(r"[\w.+-]+", re.ASCII)
+FILE = re.compile(r"[\w.+~-]+", re.ASCII)
 DEFAULT_IMAGE = "ssm:/aws/service/debian/release/12/latest/amd64"
 ADMIN_PORT = 8081
 
@@ -30,8 +30,8 @@ class Package:
         if not self.file.endswith((".whl", ".rpm")):
             yield Fault(("file",), f"is {self.file!r}; give a .whl or an .rpm")
         if not FILE.fullmatch(name := Path(self.file).name):
-            yield Fault(("file",), f"is {name!r}; its name may have letters, digits and . _ + - "
-                                   "only, as packaging tools write it")  # fmt: skip
+            yield Fault(("file",), f"is {name!r}; its name may have letters, digits and . _ + ~ "
+                                   "- only, as packaging tools write it")  # fmt: skip
         if self.wheels and self.file.endswith(".rpm"):
             yield Fault(("wheels",), "belong to a wheel; an RPM brings what it needs")
 
