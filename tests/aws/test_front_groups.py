@@ -244,3 +244,31 @@ def test_a_mixed_group_is_refreshed_too(account: Account) -> None:
     )
     assert account.refresh()["Status"] == "Successful"
     assert account.versions() == ["2"]
+
+
+def test_a_refresh_stands_still_while_its_instances_come(account: Account, aws: Front) -> None:
+    passed_s = 0.0
+    aws.switches.clock = lambda: passed_s
+    aws.switches.refresh_batch_s = 100
+    account.template(versions=2)
+    account.group(2)
+    account.autoscaling.start_instance_refresh(
+        AutoScalingGroupName="g", DesiredConfiguration=wanted("2")
+    )
+    seen = []
+    for passed_s in (0.0, 99.0, 100.0, 199.0, 200.0):  # noqa: B007
+        seen.append(account.refresh()["PercentageComplete"])
+    assert seen == [0, 0, 50, 50, 100]
+    assert account.versions() == ["2", "2"]
+
+
+def test_a_suspended_process_has_its_reason(account: Account) -> None:
+    account.template()
+    account.group(1)
+    scaling, group = account.autoscaling, {"AutoScalingGroupName": "g"}
+    scaling.suspend_processes(**group, ScalingProcesses=["Launch"])
+    (process,) = account.described()["SuspendedProcesses"]
+    assert process["ProcessName"] == "Launch"
+    assert process["SuspensionReason"].startswith("User suspended at 20")
+    scaling.resume_processes(**group)
+    assert account.described()["SuspendedProcesses"] == []
