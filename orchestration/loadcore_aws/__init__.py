@@ -1,4 +1,4 @@
-"""loadcore on AWS; installed with `pip install 'loadcore[aws]'`.
+"""loadcore on AWS; installed with `pip install '.[aws]'` in its folder.
 
 Importing this package makes no client and asks nothing of AWS.
 """

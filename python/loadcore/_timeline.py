@@ -76,7 +76,7 @@ class Timeline(Mapping[str, "Sequence[Number]"]):
         try:
             import pandas
         except ImportError:
-            raise _missing("pandas", "loadcore[notebook]") from None
+            raise _missing("pandas") from None
         return pandas.DataFrame(dict(self))
 
     def to_polars(self) -> Any:
@@ -84,7 +84,7 @@ class Timeline(Mapping[str, "Sequence[Number]"]):
         try:
             import polars
         except ImportError:
-            raise _missing("polars", "polars") from None
+            raise _missing("polars") from None
         return polars.DataFrame(dict(self))
 
     def to_arrow(self) -> Any:
@@ -92,7 +92,7 @@ class Timeline(Mapping[str, "Sequence[Number]"]):
         try:
             import pyarrow
         except ImportError:
-            raise _missing("pyarrow", "pyarrow") from None
+            raise _missing("pyarrow") from None
         return pyarrow.table(dict(self))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -103,8 +103,8 @@ class Timeline(Mapping[str, "Sequence[Number]"]):
         return f"<Timeline of {self.row_count} intervals: {', '.join(self)}>"
 
 
-def _missing(library: str, install: str) -> MissingLibraryError:
-    return MissingLibraryError(f"{library} is needed for this: pip install '{install}'")
+def _missing(library: str) -> MissingLibraryError:
+    return MissingLibraryError(f"{library} is needed for this: pip install {library}")
 
 
 _ROW_FIGURES: dict[str, Callable[[IntervalRow], Number]] = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from command import Terminal
 
 import loadcore as lc
 from loadcore.cli import main
@@ -69,6 +70,7 @@ TRACE = "time_s,rate_rps\n0,10\n600,90\n"
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, text in (("p.toml", POLICY), ("stack.toml", STACK), ("t.csv", TRACE)):
         (tmp_path / name).write_text(text)
+    (tmp_path / "a.svg").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -106,6 +108,28 @@ class TestSimulate:
         assert read["summary"]["duration_s"] == 660
         assert read["summary"]["requests"] == 30_000
         assert read["columns"]["requests"][-60:] == [0] * 60
+
+    @pytest.mark.parametrize("idle", ["600", "600s", "10m", "5m300s"])
+    def test_times_are_seconds_or_durations(self, files: Path, idle: str) -> None:
+        options = ("--idle", idle, "--step", "60s", "--json", "-")
+        read = json.loads(call("simulate", "p.toml", "--load", "t.csv", *options).stdout)
+        assert read["summary"]["duration_s"] == 1200
+        assert read["step_s"] == 60
+
+    def test_elsewhere_than_on_a_terminal_every_cause_is_told_whole(self, files: Path) -> None:
+        Path("long.csv").write_text("time_s,rate_rps\n0,150\n10800,150\n")
+        for name, *load in (("target",), ("flapping", "--load", "long.csv")):
+            command = ("simulate", str(EXAMPLES / f"{name}.toml"), *load)
+            told = json.loads(call(*command, "--json", "-").stdout)["activities"]
+            said = [line for line in call(*command).stdout.splitlines() if " → " in line]
+            assert [line.split("  ")[-1] for line in said] == [each["cause"] for each in told]
+            with Terminal("autoscale", *command) as terminal:
+                assert terminal.exit_code() == 0
+            shown = [line for line in terminal.output.splitlines() if " → " in line]
+            assert shown != said
+            assert len(shown) == min(len(said), 20)
+            assert max(map(len, shown)) <= 80
+            assert (f"and {len(said) - 20} more" in terminal.output) == (len(said) > 20)
 
     def test_files(self, files: Path) -> None:
         options = ("--csv", "o.csv", "--json", "o.json", "--plot", "o.svg", "--step", "10")
@@ -228,9 +252,11 @@ class TestFaults:
             (("p.toml",), "--load: is missing"),
             (("p.toml", "--load", "no.csv"), "no.csv: cannot be read"),
             (("no.toml",), "no.toml: cannot be read"),
-            (("stack.toml", "--load", "t.csv"), "[service]: is missing"),
+            (("stack.toml", "--load", "t.csv"), "[service]: is missing; name a file that has"),
             (("p.toml", "--load", "t.csv", "--plot", "a.gif"), "--plot: a.gif"),
             (("p.toml", "--load", "t.csv", "--json", "no/a"), "--json: there is no folder"),
+            (("p.toml", "--load", "t.csv", "--json", "."), "--json: . is a folder; name a file"),
+            (("p.toml", "--load", "t.csv", "--plot", "a.svg"), "--plot: a.svg is a folder"),
             (("p.toml", "--load", "t.csv", "--json", "-", "--csv", "-"), "--csv: stdout"),
             (("p.toml", "--load", "t.csv", "--start", "noon"), "--start: 'noon'"),
             (("p.toml", "--load", "t.csv", "--step", "7"), "step_s: is 7"),
@@ -239,6 +265,8 @@ class TestFaults:
             (("p.toml", "--load", "t.csv", "--price", "nan"), "'--price': nan is no number"),
             (("p.toml", "--load", "t.csv", "--price", "inf"), "'--price': inf is not in"),
             (("p.toml", "--load", "t.csv", "--idle", "nan"), "'--idle': nan is no number"),
+            (("p.toml", "--load", "t.csv", "--idle", "10x"), "'10x' is not a valid time; write it"),
+            (("p.toml", "--load", "t.csv", "--step", "2m"), "'--step': 120.0 is not in the range"),
         ],
     )
     def test_of_arguments(self, files: Path, arguments: tuple[str, ...], said: str) -> None:
@@ -292,11 +320,6 @@ class TestFaults:
         Path("a.run").write_bytes(b"no run")
         assert main(["autoscale", "simulate", "p.toml", "--load", "a.run"]) == 2
         assert "a.run" in capsys.readouterr().err
-
-    def test_a_file_that_cannot_be_written(self, files: Path) -> None:
-        Path("o.csv").mkdir()
-        arguments = ["simulate", "p.toml", "--load", "t.csv", "--csv", "o.csv"]
-        assert main(["autoscale", *arguments]) == 4
 
     def test_a_strict_finding_is_3_of_the_program_too(self) -> None:
         assert main(["autoscale", "lint", STUCK, "--strict"]) == 3

@@ -115,6 +115,29 @@ def test_a_terminal_shows_a_line_for_people_and_takes_ctrl_c(world: ScaledGroup,
     assert world.tags[lease.TAG].endswith(" 0")
 
 
+@pytest.mark.parametrize(("no_color", "colored"), [("", True), ("1", False)])
+def test_a_terminal_that_wants_no_colours_gets_none(
+    world: ScaledGroup, file: str, monkeypatch: pytest.MonkeyPatch, no_color: str, colored: bool
+) -> None:
+    monkeypatch.setenv("NO_COLOR", no_color)
+    with Terminal("autoscale", "control", file, "--once", "--dry-run") as terminal:
+        assert terminal.exit_code() == 0
+    assert "would be 2 → 4 instances: 30 > 20" in terminal.output
+    assert ("\x1b[32mout" in terminal.output) == colored
+
+
+def test_the_group_is_controlled_whoever_reads_of_it(world: ScaledGroup, file: str) -> None:
+    """What is left to say goes to stderr."""
+    with started("autoscale", "control", file) as process:
+        assert process.stdout
+        assert process.stderr
+        process.stdout.readline()
+        process.stdout.close()
+        assert json.loads(process.stderr.readline())["action"] == "wait"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0
+
+
 def test_ctrl_c_ends_a_reading_that_is_under_way(world: ScaledGroup, tmp_path: Path) -> None:
     slow = tmp_path / "slow.toml"
     begun = tmp_path / "begun"

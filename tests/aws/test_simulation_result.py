@@ -84,7 +84,7 @@ class TestResult:
 
     def test_without_pandas_it_says_what_to_install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "pandas", None)
-        with pytest.raises(lc.MissingLibraryError, match=r"loadcore\[notebook\]"):
+        with pytest.raises(lc.MissingLibraryError, match=r"pip install pandas$"):
             simulate(ONE_EACH, SERVICE, constant(10, 60)).to_pandas()
 
     @pytest.mark.parametrize("step_s", [0.1, 60 / 7, 60 / 11])

@@ -51,6 +51,22 @@ def test_a_command_of_an_extra_says_how_to_get_it(name: str, tmp_path: Path) -> 
     assert "run pip install '.[aws]' in loadcore's folder" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["stack", "autoscale", "likes"])
+def test_a_group_without_a_command_shows_its_help_as_it_is(name: str) -> None:
+    done = loadcore(name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == loadcore(name, "--help").stdout
+
+
+def test_debug_is_understood_after_the_commands_of_a_plug_in(tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.toml")
+    for arguments in (("lint", missing, "--debug"), ("--debug", "lint", missing)):
+        done = loadcore("autoscale", *arguments)
+        assert done.returncode == 2
+        assert "Traceback" in done.stderr
+        assert done.stderr.splitlines()[-1].startswith(f"loadcore: {missing}: cannot be read")
+
+
 def test_an_unknown_command_names_those_that_there_are() -> None:
     done = loadcore("rnu")
     assert done.returncode == 2

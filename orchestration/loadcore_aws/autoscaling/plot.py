@@ -1,7 +1,6 @@
 """A simulation as a picture: load, instances, response time and alarms over time.
 
-Needs matplotlib (`pip install 'loadcore[notebook]'`). `loadcore autoscale simulate --plot FILE`
-draws the same.
+Needs matplotlib. `loadcore autoscale simulate --plot FILE` draws the same.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ def figure(simulation: Simulation, title: str = "") -> Any:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        sentence = "matplotlib is needed for this: pip install 'loadcore[notebook]'"
+        sentence = "matplotlib is needed for this: pip install matplotlib"
         raise lc.MissingLibraryError(sentence) from None
     strips = len(simulation.alarms)
     heights = [2.0, 2.0, 2.0, *([0.25 + 0.28 * strips] if strips else [])]

@@ -164,7 +164,7 @@ class Simulation:
         try:
             import pandas
         except ImportError:
-            sentence = "pandas is needed for this: pip install 'loadcore[notebook]'"
+            sentence = "pandas is needed for this: pip install pandas"
             raise lc.MissingLibraryError(sentence) from None
         return pandas.DataFrame(self._all_columns()).set_index("time_s")
 

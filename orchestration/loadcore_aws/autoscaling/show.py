@@ -1,4 +1,4 @@
-"""A simulation as text, 80 columns wide, and as HTML for a notebook."""
+"""A simulation as text and as HTML for a notebook."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ LOUDEST = ("ALARM", "INSUFFICIENT_DATA", "OK")
 ACTIVITIES_MAX = 20
 
 
-def text(simulation: Simulation) -> str:
-    """Facts, a small chart over time, and the scaling activities; no newline at the end."""
+def text(simulation: Simulation, *, whole: bool = False) -> str:
+    """Facts, a small chart over time, and the scaling activities; no newline at the end. It is 80
+    columns wide with ACTIVITIES_MAX activities at most, but for `whole`, which has all to its end.
+    """
     group = simulation.scaling.group
     head = f"{simulation.source}, {group.min} to {group.max} instances"
-    lines = [_clip(head), ""]
+    lines = [head if whole else _clip(head), ""]
     lines += [f"{label:<{LABEL}}{value}" for label, value in facts(simulation)]
-    return "\n".join([*lines, "", *_chart(simulation), "", *_activities(simulation)])
+    return "\n".join([*lines, "", *_chart(simulation), "", *_activities(simulation, whole=whole)])
 
 
 def html(simulation: Simulation) -> str:
@@ -126,13 +128,16 @@ def _cells(values: Sequence[object], width: int) -> list[Sequence]:  # type: ign
     return [values[left : max(right, left + 1)] for left, right in edges]
 
 
-def _activities(simulation: Simulation) -> list[str]:
+def _activities(simulation: Simulation, *, whole: bool) -> list[str]:
     lines = [
-        _clip(f"{_time(one.at_s):>9}  {one.before} → {one.after}  {one.cause}")
-        for one in simulation.activities[:ACTIVITIES_MAX]
+        f"{_time(one.at_s):>9}  {one.before} → {one.after}  {one.cause}"
+        for one in simulation.activities
     ]
-    left = len(simulation.activities) - ACTIVITIES_MAX
-    return [*lines, f"{'':>9}  and {left} more"] if left > 0 else lines
+    if whole:
+        return lines
+    left = len(lines) - ACTIVITIES_MAX
+    shown = [_clip(line) for line in lines[:ACTIVITIES_MAX]]
+    return [*shown, f"{'':>9}  and {left} more"] if left > 0 else shown
 
 
 def _time(seconds: float) -> str:

@@ -39,13 +39,20 @@ def as_duration(
     """An option's callback: such as 90s, 10m, 4h or 1h30m; DAYS_MAX days at most."""
     if value is None:
         return None
-    parts = PART.findall(value)
-    total_s = sum(float(number) * UNITS_S[unit] for number, unit in parts)
-    if "".join(number + unit for number, unit in parts) != value or not total_s:
+    total_s = seconds_of(value)
+    if not total_s:
         raise click.BadParameter(f"{value!r} is no duration; write it like 90s, 10m, 4h or 1h30m")
     if total_s > DAYS_MAX * UNITS_S["d"]:
         raise click.BadParameter(f"{value!r} is too long; give {DAYS_MAX}d or less")
     return timedelta(seconds=total_s)
+
+
+def seconds_of(text: str) -> float | None:
+    """Of 90s, 10m, 4h, 1h30m and the like; None for what is no such duration."""
+    parts = PART.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    return sum(float(number) * UNITS_S[unit] for number, unit in parts)
 
 
 @dataclass(frozen=True)

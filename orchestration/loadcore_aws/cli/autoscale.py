@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -11,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import loadcore as lc
-from loadcore_aws.autoscaling import policy_file, trace
+from loadcore_aws.autoscaling import policy_file, show, trace
 from loadcore_aws.autoscaling.lint import lint as findings_of
 from loadcore_aws.autoscaling.simulate import simulate as simulation_of
 from loadcore_aws.autoscaling.trace import TIME_S_MAX
 from loadcore_aws.cli._control import control
-from loadcore_aws.cli._options import THRESHOLD_MISSED
+from loadcore_aws.cli._options import THRESHOLD_MISSED, seconds_of
 from loadcore_aws.cli._output import emit, stderr
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ PRICE_MAX = 1e9
 class _FiniteRange(click.FloatRange):
     """click lets NaN into any range: it is neither below nor above."""
 
+    name = "number"
+
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
@@ -41,6 +45,18 @@ class _FiniteRange(click.FloatRange):
         if math.isnan(number):
             self.fail("nan is no number; give one", param, ctx)
         return float(number)
+
+
+class _Time(_FiniteRange):
+    """In seconds, given as a number of them or as a duration."""
+
+    name = "time; write it like 90, 90s or 10m"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        seconds = seconds_of(value) if isinstance(value, str) else None
+        return super().convert(value if seconds is None else seconds, param, ctx)
 
 
 _service = click.option(
@@ -71,17 +87,19 @@ autoscale.add_command(control)
 @click.option(
     "--idle",
     "idle_s",
-    metavar="SECONDS",
-    type=_FiniteRange(0, TIME_S_MAX),
-    help="Without load after the trace's end: what happens then is half of the story.",
+    metavar="TIME",
+    type=_Time(0, TIME_S_MAX),
+    help="Without load after the trace's end, such as 600 (seconds) or 10m: what happens then is "
+    "half of the story.",
 )
 @click.option(
     "--step",
     "step_s",
-    metavar="SECONDS",
-    type=_FiniteRange(STEP_S_MIN, 60),
+    metavar="TIME",
+    type=_Time(STEP_S_MIN, 60),
     default=1.0,
     show_default=True,
+    help="Of the simulation, and between the rows of --csv, in seconds.",
 )
 @click.option(
     "--seed",
@@ -134,7 +152,10 @@ def simulate(
         raise click.UsageError("--load: is missing, and the file has no [load]; give one of them")
     service = policy.service
     if service is None:
-        sentence = "is missing; give capacity_rps and base_ms, or name a file by --service"
+        sentence = (
+            "is missing; name a file that has one by --service, or, in a POLICY.toml, give "
+            "capacity_rps and base_ms"
+        )
         raise lc.PlanError(f"{path}: [service]", sentence)
     if price_per_hour is not None:
         service = replace(service, price_per_hour=price_per_hour)
@@ -150,7 +171,7 @@ def simulate(
     _write(json_path, simulation.to_json)
     _write(csv_path, simulation.to_csv)
     if "-" not in (json_path, csv_path):
-        emit(repr(simulation))
+        emit(show.text(simulation, whole=not sys.stdout.isatty()))
     _finish(ctx, findings, strict=strict)
 
 
@@ -204,9 +225,18 @@ def _check_outputs(json_path: str | None, csv_path: str | None, plot_path: str |
     if plot_path is not None and Path(plot_path).suffix[1:] not in PLOTS:
         raise click.UsageError(f"--plot: {plot_path} ends in neither .svg nor .png; name one")
     for flag, path in (("--json", json_path), ("--csv", csv_path), ("--plot", plot_path)):
-        if path not in (None, "-") and not Path(path).absolute().parent.is_dir():
-            folder = Path(path).absolute().parent
-            raise click.UsageError(f"{flag}: there is no folder {folder}; make it first")
+        if path not in (None, "-"):
+            _check_output(flag, Path(path))
+
+
+def _check_output(flag: str, path: Path) -> None:
+    folder = path.absolute().parent
+    if path.is_dir():
+        raise click.UsageError(f"{flag}: {path} is a folder; name a file")
+    if not folder.is_dir():
+        raise click.UsageError(f"{flag}: there is no folder {folder}; make it first")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise click.UsageError(f"{flag}: {path} cannot be written; name another place")
 
 
 def _write(path: str | None, text: Callable[[], str]) -> None:

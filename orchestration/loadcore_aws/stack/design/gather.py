@@ -86,8 +86,8 @@ def _packages(stack: Stack) -> tuple[File, ...]:
         if not wheels:
             raise lc.PlanError(
                 "package.wheels",
-                f"{folder} holds no wheels; run  pip wheel -w {folder} 'loadcore[aws]'  or leave "
-                "the setting out, where instances reach a package index",
+                f"{folder} holds no wheels; run  pip wheel -w {folder} '.[aws]'  in loadcore's "
+                "folder, or leave the setting out, where instances reach a package index",
             )
         files += [_file(path, "package.wheels") for path in wheels if path.name != own.name]
     return tuple(files)

@@ -19,6 +19,9 @@ Balancing API Reference)"""
 
 @dataclass(frozen=True)
 class Health:
+    """How the balancer asks each instance whether it is well: every `interval_s` for `path`, with
+    `timeout_s` to answer; `healthy` good answers in a row, or `unhealthy` bad ones, decide."""
+
     path: str = "/v1/readiness"
     interval_s: int = 10
     timeout_s: int = 5

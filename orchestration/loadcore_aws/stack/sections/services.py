@@ -25,6 +25,8 @@ IMAGE_TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
 @dataclass(frozen=True)
 class Logs:
+    """The log group that instances or tasks write to, and how long it keeps what they wrote."""
+
     retention_days: int = 14
 
     def faults(self) -> Iterator[Fault]:
