@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import own_wheel
@@ -36,8 +36,8 @@ pytestmark = [
         sys.version_info[:2] != scratch_root.PYTHON,
         reason=f"the root has Python {scratch_root.PYTHON} and the wheel is for another",
     ),
-    # A new machine makes the root and builds the wheel first.
-    pytest.mark.timeout(900),
+    # A new machine makes the root and builds the wheel first, and a mirror may need patience.
+    pytest.mark.timeout(2400),
 ]
 
 CACHE = Path(__file__).parents[2] / ".cache"
@@ -216,6 +216,17 @@ def test_new_arguments_reach_the_service_and_likes_stay(installed: Site) -> None
     pid = installed.machine.output("systemctl", "show", "-PMainPID", "loadcore-likes")
     assert "--key-age\x003h\x00" in installed.machine.output("cat", f"/proc/{pid}/cmdline")
     assert asked("GET", "/v1/bob/likes") == (200, likes)
+
+
+def test_metrics_are_shown_to_others_only_where_the_plan_says_so(installed: Site) -> None:
+    page = f"http://169.254.169.254:{installed.plan.admin_port}/metrics"  # no loopback address
+    with pytest.raises(URLError, match="refused"):
+        build_opener(ProxyHandler({})).open(page, timeout=5)
+    shown = installed.run(replace(installed.plan, shell=(), admin_host="0.0.0.0"))
+    assert shown.returncode == 0, shown.stdout
+    with build_opener(ProxyHandler({})).open(page, timeout=5) as answer:
+        assert "loadcore_http_request_duration_seconds_bucket" in answer.read().decode()
+    assert installed.run(replace(installed.plan, shell=())).returncode == 0
 
 
 def test_a_package_that_is_not_the_promised_one_is_refused(installed: Site) -> None:

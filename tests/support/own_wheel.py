@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import subprocess
 import sys
 import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import fetching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,13 +36,15 @@ def dependencies(package: Path) -> list[Path]:
         name = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
         lines = archive.read(name).decode().splitlines()
     needs = "\n".join(sorted(line for line in lines if line.startswith("Requires-Dist:")))
+
+    def download(partial: Path) -> None:
+        pip("download", "--only-binary=:all:", "--dest", str(partial), f"{package}[aws]")
+        (partial / package.name).unlink()
+
     folder = ROOT / ".cache" / f"wheels-{hashlib.sha256(needs.encode()).hexdigest()[:16]}"
     with locked(ROOT / ".cache"):
         if not folder.is_dir():
-            partial = folder.with_suffix(".partial")
-            pip("download", "--only-binary=:all:", "--dest", str(partial), f"{package}[aws]")
-            (partial / package.name).unlink()
-            partial.rename(folder)
+            fetching.fetch(download, folder)
     return sorted(folder.glob("*.whl"))
 
 
@@ -73,11 +76,4 @@ def locked(folder: Path) -> Iterator[None]:
 
 def pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", arguments[0], "--quiet", *arguments[1:]]
-    done = subprocess.run(
-        [*command, "--disable-pip-version-check"],
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=BUILD_S,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    fetching.run([*command, "--disable-pip-version-check"], BUILD_S)

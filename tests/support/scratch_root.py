@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import fetching
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -33,7 +35,7 @@ NEEDS = {
 # fetched beforehand: the machine reaches no mirror.
 INCLUDED = "systemd,systemd-sysv,dbus"
 FETCHED = ("curl", "ca-certificates", "python3.11", "python3.11-venv")
-BOOTSTRAP_S = 240.0
+BOOTSTRAP_S = 600.0
 BOOT_S = 30.0
 CLONE_NEWNET = 0x40000000
 
@@ -78,28 +80,22 @@ def base(cache: Path) -> Path:
     root = cache / f"root-{SUITE}-1"
     if root.is_dir():
         return root
-    partial = cache / f"root-{SUITE}.{os.getpid()}"
-    cache.mkdir(parents=True, exist_ok=True)
-    try:
-        run(["debootstrap", "--variant=minbase", f"--include={INCLUDED}", SUITE, str(partial)])
-        fetch = ["apt-get", "-qq", "-y", "--no-install-recommends", "--download-only", "install"]
-        run(["chroot", str(partial), *fetch, *FETCHED])
-        # A machine gets its own id when it boots first.
-        (partial / "etc/machine-id").write_text("")
-        # There is no network in there: apt need not find that out several times over.
-        (partial / "etc/apt/apt.conf.d/90offline").write_text('Acquire::Retries "0";\n')
-        partial.rename(root)
-    finally:
-        if partial.is_dir():
-            shutil.rmtree(partial)
+    fetching.fetch(bootstrap, root)
     return root
 
 
-def run(command: list[str]) -> None:
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=BOOTSTRAP_S
-    )
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+def bootstrap(root: Path) -> None:
+    # In namespaces of its own: where it is given up, no process and no mount of it is left.
+    alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
+    make = ["debootstrap", "--variant=minbase", f"--include={INCLUDED}", SUITE, str(root)]
+    fetching.run([*alone, *make], BOOTSTRAP_S)
+    fetch = ["apt-get", "-qq", "-y", "-o", "Acquire::Retries=3", "--no-install-recommends"]
+    install = ["--download-only", "install", *FETCHED]
+    fetching.run([*alone, "chroot", str(root), *fetch, *install], BOOTSTRAP_S)
+    # A machine gets its own id when it boots first.
+    (root / "etc/machine-id").write_text("")
+    # There is no network in there: apt need not find that out several times over.
+    (root / "etc/apt/apt.conf.d/90offline").write_text('Acquire::Retries "0";\n')
 
 
 class Machine:
