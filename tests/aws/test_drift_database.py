@@ -178,7 +178,7 @@ def test_the_port_is_the_one_that_the_security_group_opens(world: World) -> None
 
 
 def test_rds_is_told_of_a_disk_what_it_takes_together() -> None:
-    """See _disk."""
+    """See database_disk.changed."""
     small = {"disk_gb": 20, "disk_type": "gp3"}
     assert told(small, "disk_type") == {"StorageType": "gp3"}
     assert told(small, "disk_gb") == {"AllocatedStorage": 20}

@@ -13,7 +13,8 @@ from loadcore_aws.stack import find, status, sweep
 from loadcore_aws.stack.design import containers, identity
 from loadcore_aws.stack.design.facts import Facts
 from loadcore_aws.stack.kinds import BY_NAME
-from loadcore_aws.stack.kinds.database import SNAPSHOT_AT_END, Database, check_growth
+from loadcore_aws.stack.kinds.database import SNAPSHOT_AT_END, Database
+from loadcore_aws.stack.kinds.database_disk import check_growth
 from loadcore_aws.stack.kinds.topic import DELETED, PENDING
 from loadcore_aws.stack.names import RESOURCE, STACK, Owner, tag_list
 from loadcore_aws.stack.resource import Found, Resource, Want

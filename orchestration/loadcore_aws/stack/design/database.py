@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.design import network
 from loadcore_aws.stack.design.security import ENGINE_PORTS
-from loadcore_aws.stack.kinds.database import STRIPED, STRIPED_FROM_GB
+from loadcore_aws.stack.kinds.database_disk import STRIPED, STRIPED_FROM_GB
 from loadcore_aws.stack.resource import Ref, Resource
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 import loadcore as lc
 from loadcore_aws.stack.errors import message_of
+from loadcore_aws.stack.kinds import database_disk
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
 from loadcore_aws.stack.names import tag_dict, tag_list
 from loadcore_aws.stack.resource import Found, Kind, Want
@@ -34,15 +35,6 @@ HOPELESS = {
     "restore-error", "storage-full",
 }  # fmt: skip
 
-
-STRIPED_FROM_GB = 400
-STRIPED = {"iops": ("Iops", 12_000), "throughput_mib_s": ("StorageThroughput", 500)}
-"""From this size on RDS spreads the gp3 storage of PostgreSQL and MySQL over four volumes. By
-setting: the parameter, and what is had at no further cost. Less is refused, as is any figure for
-smaller storage ("Amazon RDS DB instance storage", Amazon RDS User Guide)."""
-
-WITH_IOPS = {"io1", "io2"}
-"""Of these RDS wants the IOPS with any new size, which it takes for no smaller gp3."""
 
 WITHOUT_SNAPSHOT = {"failed", "incompatible-network", "incompatible-restore"}
 """States in which RDS takes no last snapshot (DeleteDBInstance, Amazon RDS API Reference)."""
@@ -103,7 +95,7 @@ class DbSubnetGroup(Kind):
 class Database(Kind):
     """Settings: `engine`, `version` (may be left out: RDS' default; `16` is any 16.x),
     `minor_upgrades` (by RDS itself), `type`, `disk_gb` (it only grows), `disk_gb_max` (to which RDS
-    would grow it by itself; None), `disk_type`, of disks from STRIPED_FROM_GB on `iops` and
+    would grow it by itself; None), `disk_type`, of large disks `iops` and
     `throughput_mib_s`, `encrypted`, `user`, `database` (its name), `port`, `multi_zone`,
     `backup_days`, `subnet_group`, `security_groups` (sorted ids), `public`, `iam_login`,
     `managed_password`, `deletion_protection`, `snapshot_at_end`.
@@ -165,7 +157,7 @@ class Database(Kind):
             DBInstanceClass=settings["type"],
             AllocatedStorage=settings["disk_gb"],
             StorageType=settings["disk_type"],
-            **_performance(settings),
+            **database_disk.performance(settings),
             StorageEncrypted=settings["encrypted"],
             MultiAZ=settings["multi_zone"],
             MasterUsername=settings["user"],
@@ -191,7 +183,7 @@ class Database(Kind):
                 ResourceName=found.attributes["arn"], Tags=tag_list(_kept(want))
             )
         parameters = {PARAMETERS[key]: want.settings[key] for key in changed if key in PARAMETERS}
-        parameters.update(_disk(want.settings, changed))
+        parameters.update(database_disk.changed(want.settings, changed))
         if "version" in changed and not _is_version(
             want.settings["version"], found.settings["version"]
         ):
@@ -204,7 +196,7 @@ class Database(Kind):
                 DBInstanceIdentifier=found.id, ApplyImmediately=True, **parameters
             )
         except ClientError as error:
-            if DISK_BUSY not in message_of(error):
+            if database_disk.BUSY not in message_of(error):
                 raise
             raise lc.RunError(f"{found.address}: RDS still carries out the last change of its disk "
                               "and takes no other one until then, which may be hours; repeat the "
@@ -230,17 +222,7 @@ class Database(Kind):
         )
 
     def check_update(self, changes: Mapping[str, tuple[Any, Any]]) -> None:
-        if "disk_gb" not in changes:
-            return
-        had_gb, wanted_gb = changes["disk_gb"]
-        check_growth(had_gb, wanted_gb)
-        had_type, _ = changes.get("disk_type", (None, None))
-        if had_type in WITH_IOPS and wanted_gb < STRIPED_FROM_GB:
-            raise lc.PlanError(
-                "database.disk_gb",
-                f"cannot grow while the disk is {had_type}, which nobody asked for; apply with "
-                f"{had_gb} first, which makes it gp3, and then with {wanted_gb}",
-            )
+        database_disk.check(changes)
 
     def pending(self, account: Account, found: Found) -> str:
         if found.state in HOPELESS:
@@ -252,10 +234,6 @@ class Database(Kind):
     def going(self, found: Found) -> bool:
         return found.state == "deleting"
 
-
-DISK_BUSY = "previous storage change"
-"""Of what RDS says then: "You can't currently modify the storage of this DB instance because the
-previous storage change is being optimized"."""
 
 PARAMETERS = {
     "minor_upgrades": "AutoMinorVersionUpgrade",
@@ -270,50 +248,6 @@ PARAMETERS = {
     "deletion_protection": "DeletionProtection",
 }
 """Of ModifyDBInstance, by setting, but for the disk's."""
-
-
-def check_growth(had_gb: int, wanted_gb: int) -> None:
-    """Raises loadcore.PlanError for a size that RDS refuses, and for one that it would round up to
-    a tenth more (ModifyDBInstance, AllocatedStorage, Amazon RDS API Reference)."""
-    least_gb = -(-had_gb * 11 // 10)
-    if wanted_gb < had_gb:
-        raise lc.PlanError(
-            "database.disk_gb",
-            f"is {wanted_gb}, and the database has {had_gb} GB, which RDS never makes fewer; give "
-            f"{had_gb}, or take a stack of another name and move the data",
-        )
-    if had_gb < wanted_gb < least_gb:
-        raise lc.PlanError(
-            "database.disk_gb",
-            f"is {wanted_gb}, and RDS adds a tenth or more to the {had_gb} GB there are; give "
-            f"{least_gb} or more, or keep {had_gb}",
-        )
-
-
-def _disk(settings: Mapping[str, Any], changed: frozenset[str]) -> dict[str, Any]:
-    """Of ModifyDBInstance. From STRIPED_FROM_GB on RDS wants size, IOPS and throughput together,
-    whichever of them changes, and may be told what there is ("You can use the current value"). A
-    largest size that is the size ends the growing ("Managing capacity automatically with Amazon RDS
-    storage autoscaling", Amazon RDS User Guide)."""
-    parameters: dict[str, Any] = {}
-    if changed & {"disk_gb", "disk_type", *STRIPED}:
-        if performance := _performance(settings):
-            parameters.update(performance)
-        if performance or "disk_gb" in changed:
-            parameters["AllocatedStorage"] = settings["disk_gb"]
-    if "disk_type" in changed:
-        parameters["StorageType"] = settings["disk_type"]
-    if "disk_gb_max" in changed:
-        parameters["MaxAllocatedStorage"] = settings["disk_gb"]
-    return parameters
-
-
-def _performance(settings: Mapping[str, Any]) -> dict[str, int]:
-    if settings["disk_gb"] < STRIPED_FROM_GB:
-        return {}
-    return {
-        parameter: max(least, settings.get(key) or 0) for key, (parameter, least) in STRIPED.items()
-    }
 
 
 def _kept(want: Want) -> dict[str, str]:
@@ -346,7 +280,7 @@ def _settings(database: Mapping[str, Any], tags: Mapping[str, str]) -> dict[str,
         "disk_gb": now["AllocatedStorage"],
         "disk_gb_max": largest_gb if largest_gb > now["AllocatedStorage"] else None,
         "disk_type": now.get("StorageType"),
-        **{key: now.get(parameter) for key, (parameter, _) in STRIPED.items()},
+        **{key: now.get(parameter) for key, (parameter, _) in database_disk.STRIPED.items()},
         "encrypted": now.get("StorageEncrypted"),
         "user": now.get("MasterUsername"),
         "database": now.get("DBName"),
