@@ -201,6 +201,22 @@ def test_what_moves_is_given_more_time(monkeypatch: pytest.MonkeyPatch) -> None:
     assert apply(PretendAws(), [thing("a")]).complete
 
 
+@pytest.mark.parametrize(
+    "said", ["{0:.0f} of 5", "0 of 5; the last to fail was i-{1:.0f}"], ids=["to and fro", "why"]
+)
+def test_what_gets_nowhere_is_given_no_more_time(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    def pending(self: PretendKind, account: PretendAws, found: Found) -> str:
+        return said.format(account.clock // 20 % 2, account.clock)
+
+    monkeypatch.setattr(PretendKind, "pending", pending)
+    aws = PretendAws()
+    ((_, error),) = apply(aws, [thing("a")]).failed
+    assert "60 s have passed" in str(error)
+    assert aws.clock < 120
+
+
 def test_what_does_not_keep_a_change_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     aws = PretendAws()
     monkeypatch.setattr(PretendKind, "update", lambda self, account, found, want, changed: None)
