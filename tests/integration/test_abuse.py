@@ -20,6 +20,8 @@ import loadcore as lc
 QUICK = lc.ServiceLimits(
     head_timeout="300ms", body_timeout="400ms", idle_timeout="600ms", send_timeout="500ms"
 )
+# Those who are not cut off go on for longer.
+SOON_S = 8.0
 LIKE = request("/v1/victim/likes", "POST")
 GET = request("/v1/victim/likes")
 
@@ -30,7 +32,7 @@ def quick() -> Iterator[lc.Service]:
         yield service
 
 
-def comes_true(condition: Callable[[], bool], within_s: float = 5.0) -> bool:
+def comes_true(condition: Callable[[], bool], within_s: float = 20.0) -> bool:
     end = time.monotonic() + within_s
     while not condition():
         if time.monotonic() > end:
@@ -71,7 +73,7 @@ def test_a_head_that_stops_is_cut_off(quick: lc.Service) -> None:
         slow.send(LIKE[:-2])
         assert is_served(quick.port)
         answer = slow.answer()
-        assert 0.25 < time.monotonic() - begin < 2
+        assert 0.25 < time.monotonic() - begin < SOON_S
         assert answer.status == 408
         assert answer.fields["connection"] == "close"
         assert slow.rest() == b""
@@ -81,32 +83,31 @@ def test_a_head_that_stops_is_cut_off(quick: lc.Service) -> None:
 def test_a_head_byte_by_byte_is_cut_off_at_the_same_time(quick: lc.Service) -> None:
     pieces = [LIKE[at : at + 1] for at in range(len(LIKE) - 1)]
     with Wire(quick.port) as slow:
-        assert 0.25 < trickle(slow, pieces, 0.05) < 2
+        assert 0.25 < trickle(slow, pieces, 0.2) < SOON_S
         assert slow.answer().status == 408
     assert likes(quick.port) == 0
 
 
 def test_a_body_byte_by_byte_is_cut_off(quick: lc.Service) -> None:
     with Wire(quick.port) as slow:
-        slow.send(request("/v1/victim/likes", "POST", [("Content-Length", "1000")]))
-        assert 0.35 < trickle(slow, [b"a"] * 999) < 2
+        head = request("/v1/victim/likes", "POST", [("Content-Length", "1000")])
+        assert 0.35 < trickle(slow, [head, *[b"a"] * 999]) < SOON_S
         assert slow.answer().status == 408
     assert likes(quick.port) == 0
 
 
 def test_a_body_chunk_by_chunk_is_cut_off(quick: lc.Service) -> None:
     with Wire(quick.port) as slow:
-        slow.send(request("/v1/victim/likes", "POST", [("Transfer-Encoding", "chunked")]))
-        assert 0.35 < trickle(slow, [b"1\r\na\r\n"] * 999) < 2
+        head = request("/v1/victim/likes", "POST", [("Transfer-Encoding", "chunked")])
+        assert 0.35 < trickle(slow, [head, *[b"1\r\na\r\n"] * 999]) < SOON_S
         assert slow.answer().status == 408
     assert likes(quick.port) == 0
 
 
 def test_trailers_without_end_are_cut_off(quick: lc.Service) -> None:
     with Wire(quick.port) as slow:
-        slow.send(request("/v1/victim/likes", "POST", [("Transfer-Encoding", "chunked")]))
-        slow.send(b"0\r\n")
-        assert 0.3 < trickle(slow, [b"A: b\r\n"] * 999) < 2
+        head = request("/v1/victim/likes", "POST", [("Transfer-Encoding", "chunked")])
+        assert 0.35 < trickle(slow, [head + b"0\r\n", *[b"A: b\r\n"] * 999]) < SOON_S
         assert slow.answer().status == 408
     assert likes(quick.port) == 0
 
@@ -138,8 +139,13 @@ def test_a_client_that_reads_nothing_is_cut_off(quick: lc.Service) -> None:
         assert comes_true(lambda: quick.stats()["connections"]["open"] <= 1)
 
 
-def test_half_open_connections(quick: lc.Service) -> None:
-    with Wire(quick.port) as silent, Wire(quick.port) as midway, Wire(quick.port) as asking:
+def test_half_open_connections() -> None:
+    with (
+        lc.serve(threads=1) as service,
+        Wire(service.port) as silent,
+        Wire(service.port) as midway,
+        Wire(service.port) as asking,
+    ):
         silent.end_sending()
         assert silent.rest() == b""
         midway.send(LIKE[:-2])
@@ -149,7 +155,7 @@ def test_half_open_connections(quick: lc.Service) -> None:
         asking.end_sending()
         assert asking.answer().status == 200
         assert asking.rest() == b""
-    assert likes(quick.port) == 0
+        assert likes(service.port) == 0
 
 
 # --- too many
@@ -292,7 +298,7 @@ def test_running_out_of_descriptors_is_no_end() -> None:
             assert early.answer().status == 200
         assert comes_true(lambda: is_served(service.port))
         service.terminate()
-        assert service.exit_code(10) == 0
+        assert service.exit_code(20) == 0
 
 
 # --- the limits, as they are given
@@ -372,8 +378,8 @@ def test_sigterm_among_clients_of_every_kind(durable: bool, tmp_path: object) ->
         good.send(b"c")
         answer = good.answer()
         assert (answer.status, answer.fields["connection"]) == (200, "close")
-        assert service.exit_code(10) == 0
-        assert time.monotonic() - begin < 8
+        assert service.exit_code(20) == 0
+        assert time.monotonic() - begin < 20
         for wire in [*slow_heads, *slow_bodies, *deaf]:
             assert wire.is_closed_within(1)
     if durable:

@@ -120,7 +120,7 @@ def test_health_and_readiness(service: lc.Service) -> None:
 
 def test_the_date_is_now(service: lc.Service) -> None:
     said = parsedate_to_datetime(ask(service, "GET", "/v1/healthcheck").headers["Date"])
-    assert abs(said.timestamp() - time.time()) < 3
+    assert abs(said.timestamp() - time.time()) < 20
 
 
 @pytest.mark.parametrize(
@@ -301,7 +301,7 @@ def test_a_client_that_stays_is_cut_off_when_the_drain_is_over() -> None:
             time.sleep(0.01)
         begin = time.monotonic()
         assert not service.stop(drain=0.2)
-        assert 0.1 < time.monotonic() - begin < 3
+        assert 0.1 < time.monotonic() - begin < 20
         assert not service.stop()  # and says so again
     assert service.wait(timeout=0)
     assert service.stats()["connections"]["cut_off"] == 1
@@ -311,9 +311,9 @@ def test_waiting_for_a_service_that_runs() -> None:
     with lc.serve(port=0) as service:
         begin = time.monotonic()
         assert not service.wait(timeout=0.15)
-        assert 0.1 < time.monotonic() - begin < 2
+        assert 0.1 < time.monotonic() - begin < 20
         threading.Timer(0.1, service.stop).start()
-        assert service.wait(timeout=5)
+        assert service.wait(timeout=20)
 
 
 def test_several_services_count_apart() -> None:
