@@ -510,14 +510,18 @@ print(run.bytes.received, peak_kib() - before)
     "case", [case for case in LATE if case.name.startswith("endless")], ids=_id
 )
 def test_an_endless_body_takes_no_memory(case: Case) -> None:
-    with ScriptedServer(case.script) as server:
-        probe = subprocess.run(
-            [sys.executable, "-c", MEMORY_PROBE, server.url],
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=100,
-        )
-    received, grown_kib = map(int, probe.stdout.split())
+    received, grown_kib = 0, 0
+    for _ in range(5):  # the target of a busy machine may send too little to tell
+        with ScriptedServer(case.script) as server:
+            probe = subprocess.run(
+                [sys.executable, "-c", MEMORY_PROBE, server.url],
+                check=True,
+                capture_output=True,
+                text=True,
+                timeout=50,
+            )
+        received, grown_kib = map(int, probe.stdout.split())
+        if received > 50e6:
+            break
     assert received > 50e6, "too little to tell"
     assert grown_kib < 16 * 1024

@@ -96,13 +96,13 @@ def test_schemathesis_finds_no_difference(service: lc.Service, tmp_path: Path) -
             *("run", f"{service.url}/v1/openapi.json", "--url", service.url, "--checks", "all"),
             *("--phases", "examples,coverage,fuzzing", "--max-examples", "30"),
             *("--seed", "20261121", "--generation-deterministic"),
-            *("--request-timeout", "5", "--no-color"),
+            *("--request-timeout", "20", "--no-color"),
         ],
         cwd=tmp_path,
         env={**os.environ, "COLUMNS": "100"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-2000:]
     statuses = set(service.stats()["statuses"])
