@@ -18,6 +18,9 @@ RESOURCE = "loadcore:resource"
 EXPIRES = "loadcore:expires"
 DIGEST = "loadcore:digest"
 
+TIME = "%Y-%m-%dT%H:%M:%SZ"
+"""of tags and settings, always UTC"""
+
 NAME_BYTES_MAX = 32  # of balancers and target groups, the shortest limit there is
 
 
@@ -60,13 +63,13 @@ def digest_of(settings: Any) -> str:
 
 
 def format_time(time: datetime) -> str:
-    return time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.astimezone(timezone.utc).strftime(TIME)
 
 
 def parse_time(text: str) -> datetime | None:
     """None for what is no such time: a tag that somebody edited must not stop a sweep."""
     try:
-        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=timezone.utc)
+        return datetime.strptime(text, TIME).replace(tzinfo=timezone.utc)
     except ValueError:
         return None
 

@@ -82,10 +82,16 @@ class Want:
     tags: Mapping[str, str]
     token: str
 
+    @property
+    def name(self) -> str:
+        """The Resource's."""
+        return self.address.partition(".")[2]
+
 
 class Kind(ABC):
-    """How one kind of resource is found, made, changed and removed. Without state of its own; its
-    methods are called from several threads.
+    """How one kind of resource is found, made, changed and removed. Its methods are called from
+    several threads, for several accounts; what it remembers between calls, if anything, is under a
+    lock, and only says what to tell or refuse: what is there, `find` alone knows.
 
     Every method may raise botocore's errors as they come. `create` may be called again after it
     failed or its answer was lost; if the first call took effect, `find` has shown it by then or the
@@ -132,7 +138,8 @@ class Kind(ABC):
         """What it still waits for, in a few words, or nothing once it is ready for its users. What
         follows a semicolon explains it, and is no other state.
 
-        Raises loadcore.RunError where it never will be."""
+        Raises loadcore.RunError where it never will be; it may begin the removal of such a one, so
+        that the next attempt makes another."""
         return ""
 
     def ready_within(self, want: Settings, found: Found) -> float:

@@ -66,3 +66,4 @@ _MODULES = (
 
 BY_NAME: dict[str, Kind] = {kind.name: kind for module in _MODULES for kind in module.KINDS}
 KINDS: tuple[Kind, ...] = tuple(BY_NAME[name] for rank in RANKS for name in rank)
+assert BY_NAME.keys() == {kind.name for kind in KINDS}, "a kind without a rank is never found"

@@ -127,11 +127,10 @@ class ContainerPolicy(Kind):
     def create(self, account: Account, want: Want) -> None:
         """Puts it, which is the same for a policy that is there."""
         kind = want.settings["type"]
-        name = want.address.partition(".")[2]
         configuration = _step(want.settings) if kind == "step" else _target(want.settings)
         account.client(SERVICE).put_scaling_policy(
             **_scaled(want.settings["resource"]),
-            PolicyName=f"{name}-{kind}",
+            PolicyName=f"{want.name}-{kind}",
             PolicyType=TYPES[kind],
             **configuration,
         )
@@ -276,7 +275,7 @@ class ContainerSchedule(Kind):
         limits = {aws: settings[key] for key, aws in LIMITS.items()}
         account.client(SERVICE).put_scheduled_action(
             **_scaled(settings["resource"]),
-            ScheduledActionName=want.address.partition(".")[2],
+            ScheduledActionName=want.name,
             Schedule=settings["schedule"],
             Timezone=settings["time_zone"],
             ScalableTargetAction={key: value for key, value in limits.items() if value is not None},

@@ -1,5 +1,6 @@
 """What belongs to an Auto Scaling group and has no tags of its own: the lifecycle hook, the
-notifications and the scheduled actions.
+notifications and the scheduled actions. Each is called as in the file: it shares no names with
+other groups' parts.
 
 Source: Amazon EC2 Auto Scaling API Reference (version 2011-01-01), the action of each name.
 """
@@ -7,12 +8,11 @@ Source: Amazon EC2 Auto Scaling API Reference (version 2011-01-01), the action o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.kinds.group import groups_of
 from loadcore_aws.stack.kinds.refresh import SERVICE
-from loadcore_aws.stack.names import format_time
+from loadcore_aws.stack.names import format_time, parse_time
 from loadcore_aws.stack.resource import Found, Kind, Want
 
 if TYPE_CHECKING:
@@ -29,11 +29,6 @@ def lasting_groups(account: Account, owner: Owner) -> Iterator[str]:
     for _, group in groups_of(account, owner):
         if not group.get("Status"):
             yield group["AutoScalingGroupName"]
-
-
-def own_name(want: Want) -> str:
-    """A part is called as in the file: it shares no names with other groups' parts."""
-    return want.address.partition(".")[2]
 
 
 class LifecycleHook(Kind):
@@ -65,7 +60,7 @@ class LifecycleHook(Kind):
 
     def create(self, account: Account, want: Want) -> None:
         account.client(SERVICE).put_lifecycle_hook(
-            LifecycleHookName=own_name(want),
+            LifecycleHookName=want.name,
             AutoScalingGroupName=want.settings["group"],
             LifecycleTransition=want.settings["transition"],
             HeartbeatTimeout=want.settings["heartbeat_s"],
@@ -165,11 +160,9 @@ class ScheduledAction(Kind):
             if settings["time_zone"]:
                 given["TimeZone"] = settings["time_zone"]
         else:
-            given["StartTime"] = datetime.strptime(settings["at"], "%Y-%m-%dT%H:%M:%SZ").replace(
-                tzinfo=timezone.utc
-            )
+            given["StartTime"] = parse_time(settings["at"])
         account.client(SERVICE).put_scheduled_update_group_action(
-            AutoScalingGroupName=settings["group"], ScheduledActionName=own_name(want), **given
+            AutoScalingGroupName=settings["group"], ScheduledActionName=want.name, **given
         )
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:

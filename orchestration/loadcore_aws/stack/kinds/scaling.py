@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from loadcore_aws.stack.kinds.group_parts import lasting_groups, own_name
+from loadcore_aws.stack.kinds.group_parts import lasting_groups
 from loadcore_aws.stack.kinds.refresh import SERVICE
 from loadcore_aws.stack.resource import Found, Kind, Want
 
@@ -89,7 +89,7 @@ class ScalingPolicy(Kind):
             parameters["TargetTrackingConfiguration"] = _configuration(settings)
         account.client(SERVICE).put_scaling_policy(
             AutoScalingGroupName=settings["group"],
-            PolicyName=own_name(want),
+            PolicyName=want.name,
             PolicyType=settings["type"],
             Enabled=settings["enabled"],
             **parameters,
