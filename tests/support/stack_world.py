@@ -52,9 +52,8 @@ def account(front: Front, region: str) -> stack.Account:
     """A new command's, in which nobody waits. Clients take longer to make than to use, so commands
     share them."""
     clock = Clock(lambda: template_instances_finish(front, region))
-    made = stack.Account(region, endpoint_url=front.url, time=clock.time)
-    made._clients = _clients.setdefault((front.url, region), made._clients)
-    return made
+    clients = _clients.setdefault((front.url, region), {})
+    return stack.Account(region, endpoint_url=front.url, time=clock.time, clients=clients)
 
 
 _clients: dict[tuple[str, str], dict[str, Any]] = {}

@@ -26,7 +26,10 @@ class Time:
 
 class Account:
     """One account and region, for any number of threads. Clients are made when first asked for and
-    do not repeat calls themselves: after a lost answer the caller must look before it repeats."""
+    do not repeat calls themselves: after a lost answer the caller must look before it repeats.
+
+    `clients` are those there are already, by service, of the same region and endpoint; what is made
+    joins them, so that accounts may share what takes longer to make than to use."""
 
     def __init__(
         self,
@@ -35,13 +38,14 @@ class Account:
         profile: str | None = None,
         endpoint_url: str | None = None,
         time: Time | None = None,
+        clients: dict[str, Any] | None = None,
     ) -> None:
         self.region = region
         self.time = time or Time()
         self._session = Session(
             region=region, profile=profile, endpoint_url=endpoint_url, attempts_max=1
         )
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {} if clients is None else clients
         self._lock = threading.Lock()
         self._id: str | None = None
         self._partition = "aws"
