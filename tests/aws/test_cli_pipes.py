@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import subprocess
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,6 +173,27 @@ def test_a_reader_that_leaves_makes_no_exit_code_of_its_own(
 
 def test_what_is_only_shown_is_done_once_nobody_reads(aws: Front, file: str) -> None:
     assert unread("stack", "plan", file, "--endpoint-url", aws.url) == (0, "")
+
+
+def test_logs_are_followed_as_long_as_somebody_reads(aws: Front, file: str) -> None:
+    logs = account(aws, REGION).client("logs")
+    place = {"logGroupName": "/loadcore/likes", "logStreamName": "i-1"}
+    logs.create_log_group(logGroupName=place["logGroupName"])
+    logs.create_log_stream(**place)
+
+    def put(message: str) -> None:
+        event = {"timestamp": round(time.time() * 1000), "message": message}
+        logs.put_log_events(**place, logEvents=[event])
+
+    put("first")
+    with started("stack", "logs", file, "--follow", "--endpoint-url", aws.url) as process:
+        assert process.stdout
+        assert process.stderr
+        assert "first" in process.stdout.readline()
+        process.stdout.close()
+        put("second")
+        assert process.wait(timeout=60) == 0
+        assert process.stderr.read() == ""
 
 
 def test_nobody_on_stderr_either(aws: Front, file: str) -> None:
