@@ -3,6 +3,7 @@ by page stand-in that shows events late."""
 
 from __future__ import annotations
 
+import itertools
 from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -10,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import loadcore as lc
-from loadcore_aws.cli._logs_text import COLORS, log_line
+from loadcore_aws.stack import logs_follow
 from loadcore_aws.stack.account import Account, Time
-from loadcore_aws.stack.logs_follow import LogEvent, LogReader
+from loadcore_aws.stack.logs_follow import LogEvent, LogReader, in_order
 from loadcore_aws.stack.names import Owner
 
 if TYPE_CHECKING:
@@ -29,28 +30,36 @@ class EnoughError(Exception):
 
 
 class Clock:
-    """Goes on only when slept: each sleep runs the next of `before`, and EnoughError ends it."""
+    """Goes on only when slept: each wait for a poll runs the next of `before`, and EnoughError ends
+    it. The tests' own date: by the real clock, NOW is long past at the end of a full run."""
 
-    def __init__(self) -> None:
+    def __init__(self, *before: Any) -> None:
         self.slept: list[float] = []
-        self.before: list[Any] = []
+        self.before = list(before)
 
     @property
     def time(self) -> Time:
         return Time(
-            now=lambda: sum(self.slept), sleep=self.sleep, jitter=lambda: 0.5, date=lambda: NOW
+            now=lambda: sum(self.slept),
+            sleep=self.sleep,
+            jitter=lambda: 0.5,
+            date=lambda: NOW + timedelta(seconds=sum(self.slept)),
         )
 
     def sleep(self, seconds: float) -> None:
-        if not self.before:
-            raise EnoughError
+        if seconds == logs_follow.POLL_S:
+            if not self.before:
+                raise EnoughError
+            self.before.pop(0)()
         self.slept.append(seconds)
-        self.before.pop(0)()
+
+
+def nothing() -> None:
+    """To do before a poll."""
 
 
 def account_at(aws: Front, time: Time | None = None) -> Account:
-    """The tests' own date holds: by the clock, NOW is long past at the end of a full run."""
-    return Account(REGION, endpoint_url=aws.url, time=time or Time(date=lambda: NOW))
+    return Account(REGION, endpoint_url=aws.url, time=time or Clock().time)
 
 
 def put(account: Account, instance: str, *events: tuple[int, str]) -> None:
@@ -103,15 +112,14 @@ def test_a_throttled_page_is_asked_for_again(aws: Front, account: Account) -> No
     put(account, "i-1", (30, "a"))
     aws.inject("throttle", "logs", "FilterLogEvents", times=2)
     clock = Clock()
-    clock.before = [lambda: None] * 2
     reader = LogReader(account_at(aws, clock.time), OWNER)
     assert [event.message for event in reader.since(timedelta(minutes=5))] == ["a"]
     assert len(clock.slept) == 2
 
 
-def followed(account: Account, clock: Clock, **options: str) -> list[str]:
+def followed(account: Any, since: timedelta = timedelta(minutes=5), **options: str) -> list[str]:
     seen = []
-    events = LogReader(account, OWNER, **options).follow(timedelta(minutes=5))
+    events = LogReader(account, OWNER, **options).follow(since)
     with suppress(EnoughError):
         for event in events:
             seen.append(f"{event.instance} {event.message}")
@@ -122,77 +130,175 @@ def test_follow_shows_each_event_once_also_those_that_come_late(
     aws: Front, account: Account
 ) -> None:
     """`late` is older than what was shown last, as of an instance whose batch took its time."""
-    clock = Clock()
     put(account, "i-1", (60, "first"), (20, "second"))
-    clock.before = [
+    put(account, "i-2", (50, "begin"))
+    clock = Clock(
         lambda: put(account, "i-2", (25, "late")),
-        lambda: None,
+        nothing,
         lambda: put(account, "i-1", (10, "last")),
-        lambda: None,
-    ]
-    seen = followed(account_at(aws, clock.time), clock)
-    assert seen == ["i-1 first", "i-1 second", "i-2 late", "i-1 last"]
+        nothing,
+    )
+    seen = followed(account_at(aws, clock.time))
+    assert seen == ["i-1 first", "i-2 begin", "i-1 second", "i-2 late", "i-1 last"]
     assert clock.slept == [2.0] * 4
 
 
-def test_follow_looks_back_no_further_than_it_must(aws: Front, account: Account) -> None:
+def test_a_new_instances_boot_is_shown_in_order_with_the_first_of_it(
+    aws: Front, account: Account
+) -> None:
+    """It sends its journal once the package is installed; others have gone on meanwhile."""
+    put(account, "i-1", (20, "serves"), (1, "serves on"))
+    boot = [(95, "installs"), (40, "migrates"), (5, "starts")]
+    clock = Clock(lambda: put(account, "i-2", *boot), nothing, nothing)
+    seen = followed(account_at(aws, clock.time))
+    assert seen == ["i-1 serves", "i-1 serves on", "i-2 installs", "i-2 migrates", "i-2 starts"]
+
+
+def test_what_comes_later_than_a_poll_looks_back_is_shown_soon(
+    aws: Front, account: Account
+) -> None:
+    """As after an hour without CloudWatch Logs: of an instance that is known, and with nothing new
+    of it. The one that is older than that is not looked for."""
+    put(account, "i-1", (1, "serves"))
+    put(account, "i-2", (2, "serves"))
+    late = [(3700, "too late"), (3000, "late"), (60, "late, too")]
+    clock = Clock(nothing, lambda: put(account, "i-2", *late), *[nothing] * 8)
+    seen = followed(account_at(aws, clock.time), timedelta(hours=2))
+    assert seen == ["i-2 serves", "i-1 serves", "i-2 late", "i-2 late, too"]
+
+
+def test_an_instance_whose_clock_is_ahead_hides_nobody(aws: Front, account: Account) -> None:
+    put(account, "i-1", (-3000, "from the future"))
+    put(account, "i-2", (5, "serves"))
+    clock = Clock(lambda: put(account, "i-2", (4, "and goes on")))
+    seen = followed(account_at(aws, clock.time))
+    assert seen == ["i-2 serves", "i-1 from the future", "i-2 and goes on"]
+
+
+def spans(aws: Front) -> list[tuple[int, int | None]]:
+    """What was asked for, in seconds before NOW."""
+    asked = [call.parameters for call in aws.calls if call.action == "FilterLogEvents"]
+    return [
+        ((NOW_MS - each["startTime"]) // 1000,
+         (NOW_MS - each["endTime"]) // 1000 if "endTime" in each else None)
+        for each in asked
+    ]  # fmt: skip
+
+
+def test_a_poll_looks_back_a_little_and_now_and_then_to_the_begin(
+    aws: Front, account: Account
+) -> None:
     put(account, "i-1", (200, "a"), (20, "b"))
-    clock = Clock()
-    clock.before = [lambda: None]
+    clock = Clock(*[nothing] * 10)
     aws.forget_calls()
-    followed(account_at(aws, clock.time), clock, grep="nothing of it")
-    begins = [
-        call.parameters["startTime"] for call in aws.calls if call.action == "FilterLogEvents"
-    ]
-    assert begins == [NOW_MS - 300_000, NOW_MS - 20_000 - 30_000]
+    followed(account_at(aws, clock.time), grep="nothing of it")
+    near, far = (50, None), (300, 50)
+    assert spans(aws) == [(300, None), *[near] * 5, far, *[near] * 5, far]
+    assert clock.slept == [2.0] * 5 + [0.25] + [2.0] * 5 + [0.25]
 
 
 class Pages:
-    """A log group of many pages, with more equal times than one page holds."""
+    """A log group that gives `size` events a page, and an empty page after each; and is read at
+    most once in a quarter of a second."""
 
-    def __init__(self, count: int) -> None:
-        self.events = [
-            {"eventId": f"{at:04}", "timestamp": NOW_MS - 1000, "logStreamName": "i-1",
-             "message": f"{at}\n"} for at in range(count)
+    def __init__(self, events: list[tuple[int, str]], clock: Clock, size: int = 3) -> None:
+        self.events: list[dict[str, Any]] = [
+            {"eventId": f"{at:04}", "timestamp": NOW_MS - ago_ms, "logStreamName": "i-1",
+             "message": f"{text}\n"} for at, (ago_ms, text) in enumerate(events)
         ]  # fmt: skip
-        self.asked: list[str] = []
+        self.time = clock.time
+        self.asked_s: list[float] = []
+        self._size = size
 
     def client(self, service: str) -> Pages:
         assert service == "logs"
         return self
 
-    def filter_log_events(self, nextToken: str = "0", **_: Any) -> dict[str, Any]:  # noqa: N803
-        self.asked.append(nextToken)
-        begin = int(nextToken)
-        more = {"nextToken": str(begin + 3)} if begin + 3 < len(self.events) else {}
-        return {"events": self.events[begin : begin + 3], **more}
+    def filter_log_events(
+        self,
+        *,
+        startTime: int,  # noqa: N803
+        endTime: int = NOW_MS * 2,  # noqa: N803
+        nextToken: str = "0",  # noqa: N803
+        **_: Any,
+    ) -> dict[str, Any]:
+        self.asked_s.append(self.time.now())
+        fitting = [each for each in self.events if startTime <= each["timestamp"] <= endTime]
+        fitting.sort(key=lambda each: each["timestamp"])
+        page = int(nextToken)
+        begin = page // 2 * self._size
+        last = begin + self._size >= len(fitting) and page % 2 == 1
+        events = fitting[begin : begin + self._size] if page % 2 == 0 else []
+        return {"events": events, **({} if last else {"nextToken": str(page + 1)})}
 
-    time = Time(date=lambda: NOW)
+    def calls_at(self, begin_s: float, end_s: float) -> int:
+        return sum(begin_s <= at < end_s for at in self.asked_s)
 
 
-def test_every_page_is_read() -> None:
-    pages = Pages(10)
+def test_every_page_is_read_and_no_quicker_than_the_quota_allows() -> None:
+    """More equal times than one page holds, which stay as they came."""
+    pages = Pages([(1000, str(at)) for at in range(10)], Clock())
     reader = LogReader(pages, OWNER)  # type: ignore[arg-type]
     assert [event.message for event in reader.since(timedelta(minutes=1))] == [
         str(at) for at in range(10)
     ]
-    assert pages.asked == ["0", "3", "6", "9"]
+    assert pages.asked_s == [0.25 * at for at in range(8)]
 
 
-def test_an_instance_keeps_its_color() -> None:
-    first, second = (
-        log_line(LogEvent(str(at), NOW_MS + at, "i-0abc", "says [this]")) for at in (1, 2)
-    )
-    color = next(color for color in COLORS if f"[{color}]" in first)
-    assert f"[{color}]i-0abc[/]" in second
-    assert "says \\[this]" in first
-    colors = {
-        color
-        for at in range(64)
-        for color in COLORS
-        if f"[{color}]" in log_line(LogEvent("1", NOW_MS, f"i-{at}", "a"))
-    }
-    assert len(colors) > len(COLORS) / 2
+def test_a_busy_group_is_read_back_the_less_often() -> None:
+    """10 pages of what may come late: every 10 s would be half of all calls there may be."""
+    clock = Clock(*[nothing] * 90)
+    pages = Pages([(60_000 + at, "busy") for at in range(15)] + [(0, "new")], clock)
+    followed(pages)
+    polls = 90
+    far = len(pages.asked_s) - 12 - 2 * polls
+    assert far == 2 * 10  # two of 10 pages, 100 s apart
+    gaps = [after - before for before, after in itertools.pairwise(pages.asked_s)]
+    assert min(gaps) >= 0.25
+
+
+def test_memory_is_bounded_and_even_then_nothing_comes_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was forgotten is not looked for: a late one of that time is lost, and a newer is not."""
+    monkeypatch.setattr(logs_follow, "KNOWN_MAX", 8)
+    clock = Clock(*[nothing] * 12)
+    pages = Pages([(290_000 - 1000 * at, str(at)) for at in range(100)], clock, size=50)
+
+    def late() -> None:
+        at = {"logStreamName": "i-1", "message": "late"}
+        pages.events.append({"eventId": "a", "timestamp": NOW_MS - 280_000, **at, "message": "no"})
+        pages.events.append({"eventId": "b", "timestamp": NOW_MS - 191_500, **at})
+
+    clock.before[2] = late
+    assert followed(pages) == [*(f"i-1 {at}" for at in range(100)), "i-1 late"]
+
+
+def test_what_is_held_to_be_sorted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs_follow, "HELD_CHARS_MAX", 3 * (logs_follow.HELD_CHARS_EACH + 1))
+    taken: list[int] = []
+
+    def events() -> Any:
+        for time in (3, 1, 2, 9, 8, 7, 4, 0):
+            taken.append(time)
+            yield LogEvent(str(time), time, "i", "m")
+
+    given = in_order(events())
+    assert next(given).time_ms == 1
+    assert taken == [3, 1, 2, 9]
+    assert [event.time_ms for event in given] == [2, 3, 4, 0, 7, 8, 9]
+
+
+def test_what_came_before_an_error_is_shown() -> None:
+    def events() -> Any:
+        yield LogEvent("2", 2, "i", "m")
+        yield LogEvent("1", 1, "i", "m")
+        raise lc.RunError("no more")
+
+    given = in_order(events())
+    assert [next(given).time_ms, next(given).time_ms] == [1, 2]
+    with pytest.raises(lc.RunError, match="no more"):
+        next(given)
 
 
 def test_times_are_to_the_millisecond() -> None:

@@ -10,7 +10,7 @@ import click
 from rich.markup import escape
 
 import loadcore as lc
-from loadcore_aws.cli._logs_text import log_line
+from loadcore_aws.cli._logs_text import LogLines
 from loadcore_aws.cli._options import (
     INTERRUPTED,
     THRESHOLD_MISSED,
@@ -161,10 +161,10 @@ def logs_command(
     On a terminal each instance has a colour.
     """
     opened = open_head(path, profile, endpoint_url)
-    reader = LogReader(opened.account, opened.owner, grep=grep)
+    reader, lines = LogReader(opened.account, opened.owner, grep=grep), LogLines()
     with aws_errors("reading logs"):
         for event in reader.follow(since) if follow else reader.since(since):
-            show([log_line(event)])
+            show([lines.line(event)])
             if stdout().stream.lost is not None:
                 return
 
