@@ -25,7 +25,6 @@ CPP = {
     "http": {"net", "base"},
     "load": {"http", "histogram", "base"},
     "counter": {"http", "base"},
-    "service": {"counter", "http", "base"},
     "bindings": {"load", "counter", "histogram", "base"},
 }
 SOCKETS = {"net", "http"}  # the modules whose sources may use Asio and Beast
@@ -64,8 +63,6 @@ def place_of(path: Path) -> Place | None:
             return Place(module, public=False)
         case ("cpp", "bindings", *_):
             return Place("bindings", public=False)
-        case ("service", *_):
-            return Place("service", public=False)
         case ("tests", "cpp", module, _, *_):
             return Place(module, public=False, test=True)
     return None
@@ -82,7 +79,7 @@ def files(root: Path, *suffixes: str, under: tuple[str, ...]) -> list[Path]:
 
 
 def cpp_violations(root: Path) -> Iterator[Violation]:
-    for path in files(root, ".hpp", ".cpp", under=("cpp", "service", "tests/cpp")):
+    for path in files(root, ".hpp", ".cpp", under=("cpp", "tests/cpp")):
         place = place_of(path)
         if place is None:
             continue
