@@ -9,15 +9,21 @@ import json
 import os
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, TextIO, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import click
 from rich.console import Console
 
 import loadcore as lc
+from loadcore_aws._plain import CONTROLS, plain
 
 if TYPE_CHECKING:
     from typing import IO
+
+    from rich.text import Text
+
+# JSON itself asks for this below U+0020 only; it is the same text to whoever reads the JSON.
+_ESCAPED = {code: f"\\u{code:04x}" for code in CONTROLS if code >= 0x20}
 
 
 class Stream:
@@ -62,12 +68,17 @@ class Stream:
 
 
 class Output(Console):
-    """A Stream in rich's hands; colours only where it is a terminal that wants them."""
+    """A Stream in rich's hands; colours only where it is a terminal that wants them, and nothing
+    else that tells a terminal what to do."""
 
     def __init__(self, below: TextIO) -> None:
         self.stream = Stream(below)
         file = cast("IO[str]", self.stream)
         super().__init__(file=file, highlight=False, soft_wrap=True, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """What rich does with each string it is given; the colours come after it."""
+        return super().render_str(plain(text), **options)
 
 
 def stdout() -> Output:
@@ -123,13 +134,13 @@ def emit(text: str) -> None:
 
 
 def emit_json(value: object) -> None:
-    emit(json.dumps(value, indent=2, ensure_ascii=False))
+    emit(json.dumps(value, indent=2, ensure_ascii=False).translate(_ESCAPED))
 
 
 def tell(sentence: str) -> None:
     """On stderr, as a command's last error is told. Never raises."""
     err = stderr().stream
-    err.write(f"loadcore: {' '.join(sentence.split())}\n")
+    err.write(f"loadcore: {plain(' '.join(sentence.split()))}\n")
     err.flush()
 
 

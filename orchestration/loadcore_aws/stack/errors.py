@@ -16,6 +16,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 import loadcore as lc
+from loadcore_aws._plain import plain
 
 
 class Meaning(Enum):
@@ -88,9 +89,10 @@ def code_of(error: BaseException) -> str:
 
 
 def message_of(error: BaseException) -> str:
+    """As a terminal may have it: a message may quote what others wrote."""
     if isinstance(error, ClientError):
-        return str(error.response["Error"].get("Message", "") or code_of(error))
-    return str(error)
+        return plain(str(error.response["Error"].get("Message", "") or code_of(error)))
+    return plain(str(error))
 
 
 def meaning(error: BaseException) -> Meaning:

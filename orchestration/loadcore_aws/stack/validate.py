@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import loadcore as lc
+from loadcore_aws._plain import plain
 
 if TYPE_CHECKING:
     from loadcore_aws.stack.account import Time
@@ -31,7 +32,7 @@ LOOKS = 4  # for each instance, until a GET meets one that has counted
 
 @dataclass(frozen=True)
 class Check:
-    """`seen` is what the service did."""
+    """`seen` is what the service did, as a terminal may have it."""
 
     name: str
     passed: bool
@@ -135,9 +136,8 @@ def reach(client: Client, time: Time, *, within_s: float) -> None:
             raise lc.RunError(f"{said}; give the name it is for with --url") from None
         except (OSError, HTTPException) as error:
             if time.now() - begin >= within_s:
-                why = str(error) or type(error).__name__
                 raise lc.RunError(
-                    f"{client.url} does not answer: {why}; see  loadcore stack status"
+                    f"{client.url} does not answer: {_why(error)}; see  loadcore stack status"
                 ) from None
         time.sleep(RETRY_S)
 
@@ -147,11 +147,12 @@ def validate(client: Client, *, instances: int) -> Iterator[Check]:
     validation = _Validation(client, instances)
     for name, check in validation.checks().items():
         try:
-            yield Check(name, True, str(check()))
+            passed, seen = True, str(check())
         except WrongError as wrong:
-            yield Check(name, False, str(wrong))
+            passed, seen = False, str(wrong)
         except (OSError, HTTPException) as error:
-            yield Check(name, False, f"no answer: {str(error) or type(error).__name__}")
+            passed, seen = False, f"no answer: {_why(error)}"
+        yield Check(name, passed, plain(seen))
 
 
 class _Validation:
@@ -266,6 +267,11 @@ class _Validation:
         if answer.status != 200 or not isinstance(body, dict) or "openapi" not in body:
             raise WrongError(str(answer))
         return f"OpenAPI {body['openapi']}, {len(body.get('paths', {}))} paths"
+
+
+def _why(error: Exception) -> str:
+    """Some of them quote what was answered."""
+    return plain(str(error)) or type(error).__name__
 
 
 def _instances(count: int) -> str:
