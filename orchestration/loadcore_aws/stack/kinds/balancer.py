@@ -1,4 +1,4 @@
-"""The application load balancer, its listener and its target group.
+"""The application load balancer and its target group.
 
 Source: Elastic Load Balancing API Reference (version 2015-12-01), the action of each name; what the
 attributes mean is in "Application Load Balancers" and "Target groups for your Application Load
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import loadcore as lc
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
-from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import tag_dict, tag_list
 from loadcore_aws.stack.resource import Found, Kind, Want
 
@@ -58,7 +57,7 @@ class LoadBalancer(Kind):
     ready_within_s = 600.0
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
-        return all_found(_balancers_of(account, owner), lambda each: self._found(account, each))
+        return all_found(balancers_of(account, owner), lambda each: self._found(account, each))
 
     def _found(self, account: Account, owned: Owned) -> Found:
         name, element, tags = owned
@@ -110,7 +109,7 @@ class LoadBalancer(Kind):
                 LoadBalancerArn=found.id, Attributes=_texts(want, BALANCER_ATTRIBUTES)
             )
         if "tags" in changed:
-            _retag(account, found, want)
+            retag(account, found, want)
 
     def delete(self, account: Account, found: Found) -> None:
         account.client(SERVICE).delete_load_balancer(LoadBalancerArn=found.id)
@@ -178,78 +177,13 @@ class TargetGroup(Kind):
                 TargetGroupArn=found.id, Attributes=_texts(want, TARGET_ATTRIBUTES)
             )
         if "tags" in changed:
-            _retag(account, found, want)
+            retag(account, found, want)
 
     def delete(self, account: Account, found: Found) -> None:
         account.client(SERVICE).delete_target_group(TargetGroupArn=found.id)
 
 
-class Listener(Kind):
-    """Settings: `balancer`, `port`, `protocol`, `certificate` and `tls_policy` (empty for HTTP),
-    `target_group`, to which it forwards everything, `rules` (priority → what it does, of those that
-    somebody put before that; none)."""
-
-    name = "listener"
-    fixed = frozenset({"balancer"})
-
-    def find(self, account: Account, owner: Owner) -> list[Found]:
-        """Of the stack's balancers, since no listener has a life of its own."""
-        listeners = [
-            listener
-            for _, balancer, _ in _balancers_of(account, owner)
-            for listener in account.pages(
-                SERVICE, "describe_listeners", "Listeners",
-                LoadBalancerArn=balancer["LoadBalancerArn"],
-            )
-        ]  # fmt: skip
-        tags = _tags(account, [listener["ListenerArn"] for listener in listeners])
-        return [self._found(account, owner, each, tags[each["ListenerArn"]]) for each in listeners]
-
-    def _found(
-        self, account: Account, owner: Owner, element: dict[str, Any], tags: dict[str, str]
-    ) -> Found:
-        """One that somebody made by hand has its port for a name, and is surplus."""
-        arn = element["ListenerArn"]
-        listed = account.pages(SERVICE, "describe_rules", "Rules", ListenerArn=arn)
-        rules = [each for each in listed if not each["IsDefault"]]
-        secure = element["Protocol"] == "HTTPS"
-        certificates = (element.get("Certificates") if secure else None) or [{}]
-        actions = element.get("DefaultActions") or [{}]
-        settings = {
-            "balancer": element["LoadBalancerArn"],
-            "port": element["Port"],
-            "protocol": element["Protocol"],
-            "certificate": certificates[0].get("CertificateArn", ""),
-            "tls_policy": element["SslPolicy"] if secure else "",
-            "target_group": actions[0].get("TargetGroupArn"),
-            "rules": {each["Priority"]: _rule(each) for each in rules},
-        }
-        attributes = {"rules": ",".join(each["RuleArn"] for each in rules)}
-        name = name_in(tags, owner, self.name) or str(element["Port"])
-        return Found(self.name, name, arn, settings, attributes, tags=tags)
-
-    def create(self, account: Account, want: Want) -> None:
-        account.client(SERVICE).create_listener(
-            LoadBalancerArn=want.settings["balancer"],
-            Tags=tag_list(want.tags),
-            **_listening(want.settings),
-        )
-
-    def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
-        client = account.client(SERVICE)
-        if changed - {"tags", "rules"}:
-            client.modify_listener(ListenerArn=found.id, **_listening(want.settings))
-        if "rules" in changed:
-            for rule in found.attributes["rules"].split(","):
-                unless_gone(client.delete_rule, RuleArn=rule)
-        if "tags" in changed:
-            _retag(account, found, want)
-
-    def delete(self, account: Account, found: Found) -> None:
-        account.client(SERVICE).delete_listener(ListenerArn=found.id)
-
-
-def _balancers_of(account: Account, owner: Owner) -> list[Owned]:
+def balancers_of(account: Account, owner: Owner) -> list[Owned]:
     return _owned(account, owner, "load_balancer", "describe_load_balancers", "LoadBalancers")
 
 
@@ -261,12 +195,12 @@ def _owned(account: Account, owner: Owner, kind: str, operation: str, key: str) 
         for element in account.pages(SERVICE, operation, key)
         if element[f"{what}Name"].startswith(owner.prefix)
     }
-    tags = _tags(account, list(listed))
+    tags = tags_of(account, list(listed))
     named = [(name_in(tags[arn], owner, kind), arn) for arn in listed]
     return [(name, listed[arn], tags[arn]) for name, arn in named if name is not None]
 
 
-def _tags(account: Account, arns: list[str]) -> dict[str, dict[str, str]]:
+def tags_of(account: Account, arns: list[str]) -> dict[str, dict[str, str]]:
     """ARN → tags."""
     found: dict[str, dict[str, str]] = {arn: {} for arn in arns}
     for begin in range(0, len(arns), ARNS_MAX):
@@ -276,7 +210,7 @@ def _tags(account: Account, arns: list[str]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _retag(account: Account, found: Found, want: Want) -> None:
+def retag(account: Account, found: Found, want: Want) -> None:
     account.client(SERVICE).add_tags(ResourceArns=[found.id], Tags=tag_list(want.tags))
 
 
@@ -306,22 +240,4 @@ def _health(health: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _rule(rule: Mapping[str, Any]) -> str:
-    """Such as `path-pattern → fixed-response`."""
-    fields = (each["Field"] for each in rule["Conditions"])
-    return f"{' and '.join(fields)} → {', '.join(each['Type'] for each in rule['Actions'])}"
-
-
-def _listening(settings: Mapping[str, Any]) -> dict[str, Any]:
-    parameters: dict[str, Any] = {
-        "Port": settings["port"],
-        "Protocol": settings["protocol"],
-        "DefaultActions": [{"Type": "forward", "TargetGroupArn": settings["target_group"]}],
-    }
-    if settings["certificate"]:
-        parameters["Certificates"] = [{"CertificateArn": settings["certificate"]}]
-        parameters["SslPolicy"] = settings["tls_policy"]
-    return parameters
-
-
-KINDS: tuple[Kind, ...] = (LoadBalancer(), TargetGroup(), Listener())
+KINDS: tuple[Kind, ...] = (LoadBalancer(), TargetGroup())

@@ -231,7 +231,8 @@ class Watch:
         )
         raise lc.RunError(
             f"the instance refresh of {group} ended as {last.status}{_because(last)}; {what}. See  "
-            "loadcore stack logs  for why the new instances failed, then mend it and apply again"
+            "loadcore stack logs  for what the service said on the new instances, mend it and "
+            "apply again"
         )
 
 
