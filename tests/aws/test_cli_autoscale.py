@@ -134,7 +134,7 @@ class TestSimulate:
     def test_files(self, files: Path) -> None:
         options = ("--csv", "o.csv", "--json", "o.json", "--plot", "o.svg", "--step", "10")
         result = call("simulate", "p.toml", "--load", "t.csv", *options)
-        assert "requests" in result.stdout
+        assert "requests          30,000, of which lost 0" in result.stdout.splitlines()
         with open("o.csv") as file:
             assert len(list(csv.DictReader(file))) == 60
         assert json.loads(Path("o.json").read_text())["step_s"] == 10

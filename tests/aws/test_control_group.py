@@ -172,8 +172,9 @@ def test_the_group_of_a_stack_is_found_by_its_tag(aws: Front) -> None:
 def test_what_is_busy_is_told_from_what_is_wrong(aws: Front) -> None:
     world = ScaledGroup(aws.url)
     group = ScalingGroup(world.client("autoscaling"), name=GROUP)
-    with pytest.raises(ClientError):
+    with pytest.raises(ClientError) as refused:
         group.set_capacity(99)
+    assert refused.value.response["Error"]["Code"] == "ValidationError"
     aws.inject(
         "error", "autoscaling", "SetDesiredCapacity", nth=1, code="ScalingActivityInProgress"
     )

@@ -76,6 +76,9 @@ def test_without_the_switch_moto_deletes_what_is_in_use(aws: Front) -> None:
     ec2 = client(aws, "ec2")
     network = Network(ec2)
     ec2.delete_security_group(GroupId=network.front)
+    left = {each["GroupId"] for each in ec2.describe_security_groups()["SecurityGroups"]}
+    assert network.back in left
+    assert network.front not in left
 
 
 def test_containers_with_something_in_them_are_not_deleted(aws: Front) -> None:

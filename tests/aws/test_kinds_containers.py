@@ -123,7 +123,10 @@ def test_before_a_publish_an_apply_says_what_to_do(world: World) -> None:
     outcome = world.apply(designed(world))
     ((address, error),) = outcome.failed
     assert address == "task_definition.main"
-    assert "loadcore stack publish" in str(error)
+    assert str(error) == (
+        "task_definition.main: 123456789012.dkr.ecr.eu-central-1.amazonaws.com/demo-main has no "
+        "image tagged latest; run  loadcore stack publish  and then apply again"
+    )
     world.push_image("demo-main", "latest", "first")
     world.settle(designed(world))
 
@@ -264,7 +267,10 @@ def test_a_cluster_of_somebody_elses_is_not_taken_over(world: World) -> None:
     world.client("ecs").create_cluster(clusterName="demo-main")
     ((address, error),) = world.apply([Resource("cluster", "main", {"insights": False})]).failed
     assert address == "cluster.main"
-    assert "not of this stack" in str(error)
+    assert str(error) == (
+        "cluster.main: there is a cluster demo-main that is not of this stack; give the stack "
+        "another name"
+    )
 
 
 # What moto does not play: a deployment that ECS gives up and rolls back.

@@ -346,7 +346,10 @@ def test_an_alarm_of_somebody_else_is_not_overwritten(world: World) -> None:
     outcome = world.apply(FULL)
     ((address, error),) = outcome.failed
     assert address == "alarm.idle"
-    assert "not of this stack" in str(error)
+    assert str(error) == (
+        "there is an alarm demo-idle that is not of this stack; delete or rename it, or give the "
+        "stack another name"
+    )
     alarm = world.client("cloudwatch").describe_alarms(AlarmNames=["demo-idle"])["MetricAlarms"][0]
     assert alarm["Threshold"] == 5
 

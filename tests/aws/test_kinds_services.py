@@ -413,7 +413,10 @@ def test_a_function_of_somebody_elses_is_not_taken_over(with_role: World) -> Non
     )
     ((address, error),) = world.apply(controller(world)[:1]).failed
     assert address == "function.controller"
-    assert "not of this stack" in str(error)
+    assert str(error) == (
+        "function.controller: there is a function demo-controller that is not of this stack; give "
+        "the stack another name"
+    )
 
 
 def test_too_small_a_quota_of_concurrency_says_what_to_raise(with_role: World, aws: Front) -> None:
