@@ -15,7 +15,7 @@ import loadcore as lc
 from loadcore_aws.stack import converge, find, removal
 from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.names import Owner
-from loadcore_aws.stack.plan import Plan, _changes, in_order
+from loadcore_aws.stack.plan import Plan, planned
 from loadcore_aws.stack.progress import Event, Outcome
 from loadcore_aws.stack.resource import Found, Ref, Resource
 from loadcore_aws.stack.spec import Package, Stack
@@ -38,9 +38,7 @@ def thing(name: str, *uses: str, size: int = 1, shape: str = "round") -> Resourc
 
 
 def plan_of(aws: Any, resources: list[Resource], stack: Stack = STACK) -> Plan:
-    plan = Plan(stack, OWNER, None, ())
-    found = find.everything(aws, OWNER)
-    return Plan(stack, OWNER, None, tuple(_changes(plan, in_order(resources), found)))
+    return planned(stack, OWNER, resources, find.everything(aws, OWNER))
 
 
 def apply(aws: Any, resources: list[Resource], **more: Any) -> Outcome:

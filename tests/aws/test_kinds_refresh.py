@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from group_world import REGION, SMALL, World, changes, look_seldom, make, settled
+from group_world import SMALL, World, changes, look_seldom, make, settled
+from services_world import REGION
 
 import loadcore as lc
 from loadcore_aws.autoscaling.spec import Group

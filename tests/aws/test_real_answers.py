@@ -15,7 +15,7 @@ from loadcore_aws.stack.design.facts import Facts
 from loadcore_aws.stack.errors import Meaning, meaning
 from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.names import RESOURCE, Owner, tag_list
-from loadcore_aws.stack.plan import Plan, _changes
+from loadcore_aws.stack.plan import planned
 from loadcore_aws.stack.resource import Found, Ref, Resource, Want
 from loadcore_aws.stack.spec import Access, Package, Stack
 
@@ -160,7 +160,6 @@ def test_target_tracking_takes_no_percentile() -> None:
 def test_a_plan_shows_that_a_new_template_version_is_a_new_group(
     had: str, tags: dict[str, str], expected: set[str]
 ) -> None:
-    plan = Plan(replace(STACK, tags=tags), OWNER, None, ())
     template = Resource("launch_template", "instances", {"type": "t3.small"})
     version = Ref(template.address, "version")
     group = Resource("auto_scaling_group", "main", {"template": {"version": version}})
@@ -170,5 +169,6 @@ def test_a_plan_shows_that_a_new_template_version_is_a_new_group(
         Found("auto_scaling_group", "main", "demo-main", {"template": {"version": "1"}},
               tags=OWNER.tags(group.address, tags, None)),
     ]  # fmt: skip
-    changes = {each.address: each.action for each in _changes(plan, [template, group], found)}
+    plan = planned(replace(STACK, tags=tags), OWNER, [template, group], found)
+    changes = {each.address: each.action for each in plan.changes}
     assert {changes[group.address]} == expected

@@ -9,16 +9,14 @@ from base64 import b64encode
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from fast_time import NOW, FastTime
+import services_world
+from services_world import REGION
 
 from loadcore_aws.autoscaling.spec import Group
 from loadcore_aws.stack import converge, find
-from loadcore_aws.stack.account import Account
 from loadcore_aws.stack.design import balancer, group, scaling
-from loadcore_aws.stack.design.facts import Facts
 from loadcore_aws.stack.kinds import BY_NAME
-from loadcore_aws.stack.names import Owner
-from loadcore_aws.stack.plan import Plan, _changes, in_order
+from loadcore_aws.stack.plan import Plan, planned
 from loadcore_aws.stack.resource import Found, Resource, refs_in, resolved
 from loadcore_aws.stack.spec import Package, Stack
 
@@ -27,9 +25,11 @@ if TYPE_CHECKING:
 
     from aws_front.front import Front
 
+    from loadcore_aws.stack.account import Account
+    from loadcore_aws.stack.design.facts import Facts
+    from loadcore_aws.stack.names import Owner
     from loadcore_aws.stack.progress import Event, Outcome
 
-REGION = "eu-central-1"
 SMALL = Stack("demo", REGION, Package("a.whl"), group=Group(2, 4, drain_s=0))
 KINDS = (
     "load_balancer",
@@ -62,9 +62,7 @@ class World:
         return [replace(each, settings=resolved(each.settings, self.known)) for each in designed]
 
     def plan(self, stack: Stack) -> Plan:
-        plan = Plan(stack, self.owner, None, ())
-        wanted = in_order(self.resources(stack))
-        return replace(plan, changes=tuple(_changes(plan, wanted, self.found())))
+        return planned(stack, self.owner, self.resources(stack), self.found())
 
     def found(self) -> list[Found]:
         return find.everything(self.account, self.owner, [BY_NAME[name] for name in KINDS])
@@ -102,34 +100,21 @@ TEMPLATE = {"ImageId": "ami-12c6146b", "InstanceType": "t3.small"}
 
 
 def make(aws: Front) -> World:
-    account = Account(REGION, endpoint_url=aws.url, time=FastTime().time())
-    ec2 = account.client("ec2")
-    vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]
-    subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])
+    base = services_world.make(aws)
+    ec2 = base.client("ec2")
     guard = ec2.create_security_group(
-        GroupName="guard", Description="of the balancer", VpcId=vpc["VpcId"]
+        GroupName="guard", Description="of the balancer", VpcId=base.facts.default_vpc
     )
     template = ec2.create_launch_template(
         LaunchTemplateName="instances", LaunchTemplateData=TEMPLATE
     )["LaunchTemplate"]
-    topic = account.client("sns").create_topic(Name="events")["TopicArn"]
+    topic = base.client("sns").create_topic(Name="events")["TopicArn"]
     known = [
         Found("security_group", "balancer", guard["GroupId"], {}),
         Found("launch_template", "instances", template["LaunchTemplateId"], {}, {"version": "1"}),
         Found("topic", "main", topic, {}),
     ]
-    zones = sorted((each["AvailabilityZone"], each["SubnetId"]) for each in subnets["Subnets"])[:2]
-    facts = Facts(
-        account.identify(),
-        account.partition,
-        REGION,
-        tuple(zone for zone, _ in zones),
-        vpc["VpcId"],
-        tuple(subnet for _, subnet in zones),
-        now=NOW,
-    )
-    owner = Owner("demo", REGION, account.identify())
-    return World(account, owner, facts, {each.address: each for each in known})
+    return World(base.account, base.owner, base.facts, {each.address: each for each in known})
 
 
 def unresolved(resources: list[Resource]) -> set[str]:
@@ -149,12 +134,7 @@ def settled(world: World, stack: Stack) -> None:
 
 
 def changes(world: World, stack: Stack) -> dict[str, tuple[str, set[str]]]:
-    """Address → what is to be done to it and which settings are other than wanted."""
-    return {
-        change.address: (change.action, {reason.setting for reason in change.reasons})
-        for change in world.plan(stack).changes
-        if change.action != "keep" or change.surplus
-    }
+    return services_world.changes_of(world.plan(stack))
 
 
 def look_seldom(world: World) -> None:

@@ -15,7 +15,7 @@ from loadcore_aws.stack.account import Account
 from loadcore_aws.stack.design.facts import Facts
 from loadcore_aws.stack.kinds import BY_NAME
 from loadcore_aws.stack.names import Owner
-from loadcore_aws.stack.plan import Plan, _changes, in_order
+from loadcore_aws.stack.plan import Plan, planned
 from loadcore_aws.stack.resource import Found, Resource, resolved
 from loadcore_aws.stack.spec import Stack
 
@@ -49,10 +49,10 @@ class World:
         self.known[f"{kind}.{name}"] = Found(kind, name, id, {}, attributes)
 
     def plan(self, resources: Iterable[Resource]) -> Plan:
-        plan = Plan(Stack("demo", REGION, tags=self.tags), self.owner, None, ())
-        wanted = in_order([self._with_known(each) for each in resources])
+        wanted = [self._with_known(each) for each in resources]
         self.kinds |= {each.kind for each in wanted}
-        return replace(plan, changes=tuple(_changes(plan, wanted, self.found())))
+        stack = Stack("demo", REGION, tags=self.tags)
+        return planned(stack, self.owner, wanted, self.found())
 
     def _with_known(self, resource: Resource) -> Resource:
         after = tuple(address for address in resource.after if address not in self.known)
@@ -70,12 +70,7 @@ class World:
         return converge.apply(self.plan(resources), self.account)
 
     def changes(self, resources: Iterable[Resource]) -> dict[str, tuple[str, set[str]]]:
-        """Address → what is to be done to it and which settings are other than wanted."""
-        return {
-            change.address: (change.action, {reason.setting for reason in change.reasons})
-            for change in self.plan(resources).changes
-            if change.action != "keep" or change.surplus
-        }
+        return changes_of(self.plan(resources))
 
     def drift(self, resources: Iterable[Resource]) -> dict[str, dict[str, tuple[Any, Any]]]:
         """Address → setting → what it has and what is wanted, of all that is to change."""
@@ -107,6 +102,15 @@ class World:
             imageDigest=f"sha256:{hashlib.sha256(manifest.encode()).hexdigest()}",
         )
         return str(answer["image"]["imageId"]["imageDigest"])
+
+
+def changes_of(plan: Plan) -> dict[str, tuple[str, set[str]]]:
+    """Address → what is to be done to it and which settings are other than wanted."""
+    return {
+        change.address: (change.action, {reason.setting for reason in change.reasons})
+        for change in plan.changes
+        if change.action != "keep" or change.surplus
+    }
 
 
 def make(aws: Front) -> World:

@@ -99,12 +99,28 @@ def make(stack: Stack, account: Account, *, expires: datetime | None = None) -> 
     """
     check(stack)
     owner = owner_of(stack, account)
-    wanted = in_order(design.resources(stack, gather(account, stack)))
+    wanted = design.resources(stack, gather(account, stack))
     found = find.everything(account, owner)
     if expires is None:
         expires = find.latest_expiry(found)
+    return planned(stack, owner, wanted, found, expires=expires)
+
+
+def planned(
+    stack: Stack,
+    owner: Owner,
+    resources: list[Resource],
+    found: list[Found],
+    *,
+    expires: datetime | None = None,
+) -> Plan:
+    """What would have to change for `owner`, who has `found`, to have `resources`, each after what
+    it needs; asks nobody.
+
+    Raises loadcore.PlanError for what cannot be.
+    """
     plan = Plan(stack, owner, expires, ())
-    return Plan(stack, owner, expires, tuple(_changes(plan, wanted, found)))
+    return replace(plan, changes=tuple(_changes(plan, in_order(resources), found)))
 
 
 def in_order(resources: list[Resource]) -> list[Resource]:
