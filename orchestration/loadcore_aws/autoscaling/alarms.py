@@ -185,9 +185,9 @@ class Evaluation:
 class AlarmWatch:
     """One alarm in time. Begins in INSUFFICIENT_DATA, as a new alarm does ("Alarm evaluation")."""
 
-    def __init__(self, alarm: Alarm, *, state: State = "INSUFFICIENT_DATA") -> None:
+    def __init__(self, alarm: Alarm) -> None:
         self.alarm = alarm
-        self.state: State = state
+        self.state: State = "INSUFFICIENT_DATA"
         # Numbers of intervals: times do not add up to whole minutes where they have fractions.
         self._evaluated: int | None = None
         self._run: int | None = None  # None: the state has not changed yet

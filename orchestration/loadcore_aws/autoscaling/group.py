@@ -49,7 +49,6 @@ class Instance:
     """When an instance passes from one phase to the next; inf: not decided."""
 
     number: int
-    launched_s: float
     booted_s: float
     in_service_s: float
     warm_s: float
@@ -86,13 +85,13 @@ class Activity:
 
 
 class GroupState:
-    """The group between calls, whose times (seconds of any clock) never go back.
+    """The group between calls, whose times (seconds, from 0 on) never go back.
 
     Its first instances, `desired` of them or min, are in service and warm from the beginning.
     Instances that are gone are forgotten.
     """
 
-    def __init__(self, group: Group, timings: Timings, *, now_s: float = 0.0) -> None:
+    def __init__(self, group: Group, timings: Timings) -> None:
         self.group = group
         self.timings = timings
         self.min = group.min
@@ -103,7 +102,7 @@ class GroupState:
         self._launched = 0
         self._simple_waits_until_s = -math.inf
         for _ in range(self.desired):
-            self._add(now_s, now_s, now_s, now_s)
+            self._add(0.0, 0.0, 0.0)
 
     def instances(self, now_s: float) -> tuple[Instance, ...]:
         """All that exist, and are paid for, the oldest first."""
@@ -261,12 +260,12 @@ class GroupState:
         """When the launch is complete: in service, after the lifecycle hook."""
         booted_s = now_s + self.timings.boot_s
         in_service_s = booted_s + self.timings.launch_hook_s
-        self._add(now_s, booted_s, in_service_s, in_service_s + warmup)
+        self._add(booted_s, in_service_s, in_service_s + warmup)
         return in_service_s
 
-    def _add(self, launched_s: float, booted_s: float, in_service_s: float, warm_s: float) -> None:
+    def _add(self, booted_s: float, in_service_s: float, warm_s: float) -> None:
         self._launched += 1
-        one = Instance(self._launched, launched_s, booted_s, in_service_s, warm_s)
+        one = Instance(self._launched, booted_s, in_service_s, warm_s)
         self._instances.append(one)
 
     def _terminate(self, number: int, now_s: float) -> float:

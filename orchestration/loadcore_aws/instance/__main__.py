@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 import loadcore as lc
+from loadcore_aws._signals import handled
 from loadcore_aws.instance import drain, journal, ready, ship_logs
 from loadcore_aws.instance import settings as settings_file
 from loadcore_aws.instance import units as unit_files
@@ -79,9 +79,10 @@ def ship_logs_command(path: Path, state: Path) -> None:
     )
     cursor = ship_logs.Cursor(state / "cursor")
     shipper = ship_logs.Shipper(stream, cursor)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: shipper.stop())
-    with journal.following(SHIPPED, cursor.load()) as lines:
+    with (
+        handled(lambda *_: shipper.stop()),
+        journal.following(SHIPPED, cursor.load()) as lines,
+    ):
         shipper.run(lines)
 
 

@@ -88,7 +88,7 @@ def decide(
     low, high = limits(control, group)
     if not low <= group.desired <= high:
         capacity = min(max(group.desired, low), high)
-        return _change("limits", capacity, f"the limits are {low} to {high}", state, group, now_s)
+        return _change("limits", capacity, f"the limits are {low} to {high}", group, now_s)
     if state.above >= control.scale_out.for_times:
         return _scale_out(control, state, reading, group, now_s)
     if state.below >= control.scale_in.for_times:
@@ -140,7 +140,7 @@ def _scale_out(
         left_s = rule.cooldown_s - (now_s - state.changed_at_s)
         if left_s > 0:
             return _wait(f"{why}; cooldown for {left_s:.0f} s more", state, group)
-    return _change("out", min(group.desired + rule.adjust, high), why, state, group, now_s)
+    return _change("out", min(group.desired + rule.adjust, high), why, group, now_s)
 
 
 def _scale_in(
@@ -157,16 +157,14 @@ def _scale_in(
         left_s = rule.cooldown_s - (now_s - state.changed_at_s)
         if left_s > 0:
             return _wait(f"{why}; cooldown for {left_s:.0f} s more", state, group)
-    return _change("in", max(group.desired + rule.adjust, low), why, state, group, now_s)
+    return _change("in", max(group.desired + rule.adjust, low), why, group, now_s)
 
 
 def _wait(reason: str, state: State, group: Group) -> Decision:
     return Decision(group.desired, "wait", reason, state)
 
 
-def _change(
-    action: Action, capacity: int, reason: str, state: State, group: Group, now_s: float
-) -> Decision:
+def _change(action: Action, capacity: int, reason: str, group: Group, now_s: float) -> Decision:
     direction: Direction = "out" if capacity > group.desired else "in"
     return Decision(capacity, action, reason, State(0, 0, direction, now_s, settled=False))
 

@@ -42,7 +42,7 @@ def resources(stack: Stack, facts: Facts) -> list[Resource]:
     control = parse(facts.controller, stack.controller.file)
     if isinstance(control.figure, Metrics):
         _check_reach(control.figure.url)
-    policies = {"controller": document(_statements(stack, facts, control))}
+    policies = {"controller": document(_statements(facts, control))}
     timer = {
         "every_minutes": stack.controller.every_minutes,
         "function": Ref("function.controller", "arn"),
@@ -97,10 +97,10 @@ def _function(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _statements(stack: Stack, facts: Facts, control: Control) -> list[dict[str, Any]]:
+def _statements(facts: Facts, control: Control) -> list[dict[str, Any]]:
     """Of the actions that the file needs each on what it is for; those that only read and know no
     resources ("Actions, resources, and condition keys", Service Authorization Reference) on all."""
-    scopes = _scopes(stack, facts, control)
+    scopes = _scopes(facts, control)
     by_scope: dict[str, list[str]] = {}
     for action in permissions(control):
         by_scope.setdefault(scopes.get(action, "*"), []).append(action)
@@ -112,7 +112,7 @@ def _statements(stack: Stack, facts: Facts, control: Control) -> list[dict[str, 
     return [*statements, allow("Log", write, Ref("log_group.controller", "streams"))]
 
 
-def _scopes(stack: Stack, facts: Facts, control: Control) -> dict[str, str]:
+def _scopes(facts: Facts, control: Control) -> dict[str, str]:
     """Action → the ARN of what it is taken on."""
     region = control.region or facts.region
     here = f"{region}:{facts.account}"
