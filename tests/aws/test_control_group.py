@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aws_front.front import Front
 from botocore.exceptions import ClientError
+from client_errors import client_error
 from scaled_group import GROUP, ScaledGroup
 
 import loadcore as lc
@@ -240,7 +241,7 @@ def test_rounds_keep_their_times_and_leave_out_what_a_long_one_missed(clock: Clo
 
 
 def test_what_goes_wrong_later_on_is_told_and_tried_again(clock: Clock) -> None:
-    expired = ClientError({"Error": {"Code": "ExpiredToken", "Message": "old"}}, "Any")
+    expired = client_error("ExpiredToken")
     no_space = OSError(28, "No space left on device", "/state")
     told = looped(clock, Rounds(clock, 1, expired, no_space, lc.RunError("gone"), 1))
     assert [report.action for report in told] == ["keep", "error", "error", "error", "keep"]

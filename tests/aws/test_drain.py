@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 from aws_front.front import Front
 from botocore.exceptions import EndpointConnectionError
+from client_errors import client_error
 from imds_server import INSTANCE, ImdsServer, imds_server
-from instance_world import IDLE, Clock, Group, Systemctl, refusal
+from instance_world import IDLE, Clock, Group, Systemctl
 
 import loadcore as lc
 from loadcore_aws import Session
@@ -187,8 +188,8 @@ def test_without_a_waiting_hook_the_drain_ends_all_the_same(scene: Scene) -> Non
 
 def test_what_the_group_refuses_for_good_is_an_error(scene: Scene) -> None:
     scene.server.categories[STATE] = "Terminated"
-    scene.group.refusals = [refusal("AccessDenied")]
-    scene.group.heartbeat_refusal = refusal("AccessDenied")
+    scene.group.refusals = [client_error("AccessDenied")]
+    scene.group.heartbeat_refusal = client_error("AccessDenied")
     with pytest.raises(lc.RunError, match=r"the group was not told to go on.*AccessDenied"):
         scene.watch()
     assert scene.systemctl.calls == STOPS
@@ -201,7 +202,7 @@ def test_why_the_group_was_not_told_is_shipped(scene: Scene) -> None:
     """The journal ends with the instance, and the sender was stopped before the call."""
     told = replace(SETTINGS, log_group="/l")
     scene.server.categories[STATE] = "Terminated"
-    scene.group.refusals = [refusal("AccessDenied")]
+    scene.group.refusals = [client_error("AccessDenied")]
     with pytest.raises(lc.RunError, match="AccessDenied"):
         scene.watch(told)
     assert scene.systemctl.calls == [*STOPS, ("start", LOGS_UNIT)]

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from client_errors import client_error
 from services_world import World, make
 
 import loadcore as lc
@@ -61,7 +61,7 @@ def world(aws: Front) -> World:
     ],
 )  # fmt: skip
 def test_what_these_services_say_is_understood(code: str, message: str, expected: Meaning) -> None:
-    assert meaning(ClientError({"Error": {"Code": code, "Message": message}}, "Call")) is expected
+    assert meaning(client_error(code, message)) is expected
 
 
 def tagged(world: World, *addresses: str) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import EndpointConnectionError
+from client_errors import client_error
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -171,14 +172,6 @@ class Logs:
             raise self.creation
 
 
-def refusal(code: str, status: int = 400) -> ClientError:
-    told = {
-        "Error": {"Code": code, "Message": "no"},
-        "ResponseMetadata": {"HTTPStatusCode": status},
-    }
-    return ClientError(told, "PutLogEvents")
-
-
 @dataclass
 class Sending:
     logs: Logs = field(default_factory=Logs)
@@ -197,7 +190,7 @@ class Sending:
 
 def test_throttling_is_waited_out_ever_longer_up_to_a_bound() -> None:
     lost = EndpointConnectionError(endpoint_url="http://aws")
-    passing = [refusal("ThrottlingException"), lost, refusal("Whatever", 503)] * 4
+    passing = [client_error("ThrottlingException"), lost, client_error("Whatever", status=503)] * 4
     sending = Sending(Logs(answers=list(passing)))
     sending.put()
     assert sending.logs.sent == [["x"]]
@@ -207,25 +200,25 @@ def test_throttling_is_waited_out_ever_longer_up_to_a_bound() -> None:
 
 
 def test_a_missing_stream_is_made_and_a_missing_group_is_not() -> None:
-    sending = Sending(Logs(answers=[refusal("ResourceNotFoundException")]))
+    sending = Sending(Logs(answers=[client_error("ResourceNotFoundException")]))
     sending.put()
     assert (sending.logs.created, sending.logs.sent) == (["i-1"], [["x"]])
-    sending = Sending(Logs(answers=[refusal("ResourceNotFoundException")]))
-    sending.logs.creation = refusal("ResourceAlreadyExistsException")
+    sending = Sending(Logs(answers=[client_error("ResourceNotFoundException")]))
+    sending.logs.creation = client_error("ResourceAlreadyExistsException")
     sending.put()
     assert sending.logs.sent == [["x"]]
-    sending = Sending(Logs(answers=[refusal("ResourceNotFoundException")]))
-    sending.logs.creation = refusal("ResourceNotFoundException")
+    sending = Sending(Logs(answers=[client_error("ResourceNotFoundException")]))
+    sending.logs.creation = client_error("ResourceNotFoundException")
     with pytest.raises(lc.RunError, match="there is no log group /g; apply the stack again"):
         sending.put()
-    sending = Sending(Logs(answers=[refusal("ResourceNotFoundException")]))
-    sending.logs.creation = refusal("AccessDeniedException")
+    sending = Sending(Logs(answers=[client_error("ResourceNotFoundException")]))
+    sending.logs.creation = client_error("AccessDeniedException")
     with pytest.raises(lc.RunError, match="stream i-1 could not be made"):
         sending.put()
 
 
 def test_what_was_taken_before_is_taken() -> None:
-    sending = Sending(Logs(answers=[refusal("DataAlreadyAcceptedException")]))
+    sending = Sending(Logs(answers=[client_error("DataAlreadyAcceptedException")]))
     sending.put()
     assert (sending.logs.sent, sending.slept_s) == ([], [])
 
@@ -235,7 +228,7 @@ def test_what_is_left_out_is_said_and_what_is_forbidden_is_an_error() -> None:
     sending.put()
     assert "tooOldLogEventEndIndex" in sending.said[0]
     with pytest.raises(lc.RunError, match=r"does not take the log.*AccessDeniedException"):
-        Sending(Logs(answers=[refusal("AccessDeniedException")])).put()
+        Sending(Logs(answers=[client_error("AccessDeniedException")])).put()
 
 
 # --- all of it
@@ -267,7 +260,7 @@ def test_the_place_moves_only_once_lines_were_taken(tmp_path: Path) -> None:
     cursor = Cursor(tmp_path / "cursor")
     assert cursor.load() == ""
     cursor.save("c0")
-    sending = Sending(Logs(answers=[refusal("AccessDeniedException")]))
+    sending = Sending(Logs(answers=[client_error("AccessDeniedException")]))
     with pytest.raises(lc.RunError, match="AccessDenied"):
         Shipper(sending.stream, cursor).run([line(1)])
     assert cursor.load() == "c0"

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import click
 import pytest
+from client_errors import client_error
 from command import loadcore
 from hypothesis import given
 from hypothesis import strategies as st
-from pretend_aws import client_error
 from serving import serving
 
 import loadcore as lc
@@ -78,9 +78,7 @@ def test_an_error_that_is_told_is_plain(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_what_aws_says_is_plain() -> None:
     for code in ("AccessDenied", "Odd", "VpcLimitExceeded", "DuplicateLoadBalancerName"):
-        error = client_error(code)
-        error.response["Error"]["Message"] = HOSTILE
-        told = str(explained(error, "looking"))
+        told = str(explained(client_error(code, HOSTILE), "looking"))
         assert " ".join(HARMLESS.split()) in told
         assert plain(told) == told
 

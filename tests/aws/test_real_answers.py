@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from client_errors import client_error
 
 import loadcore as lc
 from loadcore_aws.autoscaling.spec import Metric, TargetTracking
@@ -22,10 +23,6 @@ from loadcore_aws.stack.spec import Access, Package, Stack
 STACK = Stack("demo", "eu-central-1", Package("a.whl"))
 OWNER = Owner("demo", "eu-central-1", "123456789012")
 FACTS = Facts("123456789012", "aws", "eu-central-1", ("a", "b"), default_vpc="vpc-1")
-
-
-def refusal(code: str, message: str = "no") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
 
 
 class Recorder:
@@ -86,13 +83,15 @@ def add_role(error: Exception) -> None:
 
 
 def test_a_role_that_is_in_its_profile_and_does_not_show_yet_is_no_error() -> None:
-    add_role(refusal("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile"))
+    add_role(
+        client_error("LimitExceeded", "Cannot exceed quota for InstanceSessionsPerInstanceProfile")
+    )
     with pytest.raises(ClientError):
-        add_role(refusal("UnmodifiableEntity"))
+        add_role(client_error("UnmodifiableEntity"))
 
 
 def test_a_role_that_changes_just_now_is_tried_again() -> None:
-    assert meaning(refusal("EntityTemporarilyUnmodifiable")) is Meaning.THROTTLED
+    assert meaning(client_error("EntityTemporarilyUnmodifiable")) is Meaning.THROTTLED
 
 
 @pytest.mark.parametrize(

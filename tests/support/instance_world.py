@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from client_errors import client_error
 from imds_server import INSTANCE
 
 if TYPE_CHECKING:
@@ -33,11 +33,9 @@ class Clock:
         self.events.append((1000.0 + seconds, event))
 
 
-def refusal(code: str, message: str = "no") -> ClientError:
-    return ClientError({"Error": {"Code": code, "Message": message}}, "CompleteLifecycleAction")
-
-
-IDLE = refusal("ValidationError", f"No active Lifecycle Action found with instance ID {INSTANCE}")
+IDLE = client_error(
+    "ValidationError", f"No active Lifecycle Action found with instance ID {INSTANCE}"
+)
 
 
 @dataclass

@@ -9,19 +9,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ReadTimeoutError
+from client_errors import client_error
 
 from loadcore_aws.stack.account import Time
 from loadcore_aws.stack.names import RESOURCE, Owner
 from loadcore_aws.stack.resource import Found, Kind, Want
 
 FAULTS = ("throttled", "lost_before", "lost_after", "not_yet", "denied")
-
-
-def client_error(code: str, status: int = 400) -> ClientError:
-    metadata: Any = {"HTTPStatusCode": status}
-    answer: Any = {"Error": {"Code": code, "Message": code}, "ResponseMetadata": metadata}
-    return ClientError(answer, "Call")
 
 
 @dataclass
@@ -59,7 +54,7 @@ class PretendAws:
             if fault == "throttled":
                 raise client_error("Throttling")
             if fault == "lost_before":
-                raise client_error("InternalError", 500)
+                raise client_error("InternalError", status=500)
             if fault == "not_yet":
                 raise client_error("ThingReference.NotFound")
             if fault == "denied":
