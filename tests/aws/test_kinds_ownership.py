@@ -207,6 +207,60 @@ def test_a_rule_without_the_stacks_tags_is_left_as_it_is(aws: Front) -> None:
     assert tags == tag_list({"team": "web"})
 
 
+def test_a_family_of_task_definitions_without_the_stacks_tags_gets_no_revision(
+    aws: Front,
+) -> None:
+    """One that is the newest would be what others run next; and all of a family go together."""
+    world = make(aws)
+    ecs = world.client("ecs")
+    container = {"name": "theirs", "image": "nginx", "memory": 64}
+    ecs.register_task_definition(family="demo-main", containerDefinitions=[container])
+    wanted = Resource("task_definition", "main", {})
+    said = refused(world, [wanted], "task_definition.main")
+    assert "there is a task definition demo-main that is not of this stack" in said
+    assert world.found() == []
+    families = ecs.list_task_definitions()["taskDefinitionArns"]
+    assert [arn.rpartition("/")[2] for arn in families] == ["demo-main:1"]
+
+
+def test_scaling_in_a_cluster_of_others_is_theirs(aws: Front) -> None:
+    """Policies and scheduled actions have no tags: they belong to their target's owner."""
+    world = make(aws)
+    world.client("ecs").create_cluster(clusterName="demo-main")
+    world.client("ecs").register_task_definition(
+        family="web", containerDefinitions=[{"name": "web", "image": "nginx", "memory": 64}]
+    )
+    world.client("ecs").create_service(
+        cluster="demo-main", serviceName="web", taskDefinition="web", desiredCount=1
+    )
+    scaling = world.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "ecs",
+        "ResourceId": "service/demo-main/web",
+        "ScalableDimension": "ecs:service:DesiredCount",
+    }
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=2)
+    scaling.put_scheduled_action(
+        **target,
+        ScheduledActionName="night",
+        Schedule="cron(0 20 * * ? *)",
+        ScalableTargetAction={"MinCapacity": 0},
+    )
+    scaling.put_scaling_policy(
+        **target,
+        PolicyName="calm-target",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration={
+            "TargetValue": 50,
+            "PredefinedMetricSpecification": {
+                "PredefinedMetricType": "ECSServiceAverageCPUUtilization"
+            },
+        },
+    )
+    world.kinds = {"scalable_target", "container_policy", "container_schedule"}
+    assert world.found() == []
+
+
 def test_a_table_without_the_stacks_tags_is_told_at_once(aws: Front) -> None:
     """CreateTable calls it in use, which is waited for where a table of the stack's is going."""
     world = make(aws)

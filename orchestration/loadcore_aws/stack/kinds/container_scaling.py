@@ -34,7 +34,7 @@ def _scaled(resource: str) -> dict[str, str]:
 
 
 def _listed(account: Account, owner: Owner, operation: str, key: str) -> list[dict[str, Any]]:
-    """Of the services in the stack's cluster, whose name no other stack can have."""
+    """Of the services in the cluster that has the name of the stack's, whoever made it."""
     ours = f"service/{owner.physical('main')}/"
     return [
         each
@@ -99,6 +99,13 @@ class ScalableTarget(Kind):
         return left_to_schedules(want, have)
 
 
+def _of_targets(account: Account, owner: Owner, operation: str, key: str) -> list[dict[str, Any]]:
+    """What has no tags of its own belongs to the stack as the target does that it is for."""
+    ours = {target.settings["resource"] for target in ScalableTarget().find(account, owner)}
+    listed = _listed(account, owner, operation, key) if ours else []
+    return [each for each in listed if each["ResourceId"] in ours]
+
+
 class ContainerPolicy(Kind):
     """Settings: `resource`, `type`, and for type `step`: `by`, `steps` (in order, each `lower`,
     `upper`, `adjust`), `min_magnitude`, `cooldown_s`, `statistic`; for type `target`: `metric` (of
@@ -114,7 +121,7 @@ class ContainerPolicy(Kind):
     tagged = False
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
-        policies = _listed(account, owner, "describe_scaling_policies", "ScalingPolicies")
+        policies = _of_targets(account, owner, "describe_scaling_policies", "ScalingPolicies")
         found = []
         for policy in policies:
             name, _, kind = policy["PolicyName"].rpartition("-")
@@ -254,7 +261,7 @@ class ContainerSchedule(Kind):
     tagged = False
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
-        actions = _listed(account, owner, "describe_scheduled_actions", "ScheduledActions")
+        actions = _of_targets(account, owner, "describe_scheduled_actions", "ScheduledActions")
         return [self._found(action) for action in actions]
 
     def _found(self, action: Mapping[str, Any]) -> Found:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import loadcore as lc
 from loadcore_aws.stack.kinds import task_parameters
 from loadcore_aws.stack.kinds.containers import ecs_tags
-from loadcore_aws.stack.kinds.ownership import all_found, name_in
+from loadcore_aws.stack.kinds.ownership import all_found, check_ours, name_in
 from loadcore_aws.stack.kinds.tolerant import unless_gone
 from loadcore_aws.stack.names import STACK, tag_dict
 from loadcore_aws.stack.resource import Found, Kind, Want
@@ -84,7 +84,16 @@ class TaskDefinition(Kind):
         return {}
 
     def create(self, account: Account, want: Want) -> None:
-        """Raises loadcore.RunError where no image has been published."""
+        """The call makes another revision of a family that is there, so it is looked at first.
+
+        Raises loadcore.RunError where the family is not the stack's, or no image has been
+        published.
+        """
+        family = want.physical
+        if account.client("ecs").list_task_definitions(familyPrefix=family, status="ACTIVE")[
+            "taskDefinitionArns"
+        ]:
+            check_ours(self._tags_before(account, family), want, f"task definition {family}")
         self._register(account, want, want.physical)
 
     def update(self, account: Account, found: Found, want: Want, changed: frozenset[str]) -> None:
