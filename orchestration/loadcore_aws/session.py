@@ -12,13 +12,21 @@ import loadcore as lc
 
 try:
     import boto3
+    from botocore import exceptions as botocore_exceptions
     from botocore.config import Config
     from botocore.exceptions import (
         BotoCoreError,
         ConfigParseError,
+        CredentialRetrievalError,
         InvalidRegionError,
+        MissingDependencyException,
+        NoAuthTokenError,
+        NoCredentialsError,
         NoRegionError,
+        PartialCredentialsError,
         ProfileNotFound,
+        SSOError,
+        TokenRetrievalError,
     )
 except ModuleNotFoundError as error:
     sentence = "loadcore_aws needs boto3; run  pip install '.[aws]'  in loadcore's folder"
@@ -27,6 +35,28 @@ except ModuleNotFoundError as error:
 CONNECT_TIMEOUT_S = 5
 READ_TIMEOUT_S = 30
 ATTEMPTS_MAX = 5
+
+# Older releases of botocore do not know `aws login`.
+_LOGIN_ERROR: Any = getattr(botocore_exceptions, "LoginError", ())
+_REMEDIES = (
+    ((SSOError, TokenRetrievalError, NoAuthTokenError), "run  aws sso login  for this profile"),
+    (_LOGIN_ERROR, "run  aws login  for this profile"),
+    (PartialCredentialsError, "set all of them or none"),
+    (MissingDependencyException, "install it"),
+    ((CredentialRetrievalError, NoCredentialsError), "run  aws configure, or sign in again"),
+)
+
+
+def is_of_credentials(error: BaseException) -> bool:
+    """Whether there are none, or none that can be read; it may show with the first call only."""
+    return isinstance(error, tuple(kinds for kinds, _ in _REMEDIES))
+
+
+def credentials_error(error: BaseException, said: str) -> lc.RunError:
+    """With the remedy; `said` is what the error says."""
+    remedies = (remedy for kinds, remedy in _REMEDIES if isinstance(error, kinds))
+    return lc.RunError(f"AWS credentials could not be had: {said.rstrip('.: ')}; "
+                       f"{next(remedies, _REMEDIES[-1][1])}, then repeat the command")  # fmt: skip
 
 
 class Session:
@@ -102,7 +132,7 @@ class Session:
         try:
             found = self._session.get_credentials()
         except BotoCoreError as error:
-            raise lc.RunError(f"AWS credentials could not be read: {error}") from None
+            raise credentials_error(error, str(error)) from None
         if found is None:
             raise lc.RunError(
                 "no AWS credentials were found; run  aws configure, or set AWS_ACCESS_KEY_ID and "

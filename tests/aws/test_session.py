@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import botocore.exceptions
 import pytest
 
 import loadcore as lc
 from loadcore_aws import Session
+from loadcore_aws.cli._options import aws_errors
+from loadcore_aws.stack.account import Account
+from loadcore_aws.stack.errors import explained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,8 +105,65 @@ def test_missing_credentials_say_what_to_do() -> None:
 @pytest.mark.usefixtures("bare_environment")
 def test_half_of_the_credentials_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    with pytest.raises(lc.RunError, match="could not be read"):
+    said = r"could not be had: .*AWS_SECRET_ACCESS_KEY; set all of them or none, then repeat"
+    with pytest.raises(lc.RunError, match=said):
         Session(region="eu-west-1").client("ec2")
+
+
+PROFILES = """
+[profile session]
+sso_session = company
+sso_account_id = 123456789012
+sso_role_name = dev
+[sso-session company]
+sso_start_url = https://company.invalid/start
+sso_region = eu-west-1
+sso_registration_scopes = sso:account:access
+[profile older]
+sso_start_url = https://company.invalid/start
+sso_region = eu-west-1
+sso_account_id = 123456789012
+sso_role_name = dev
+[profile process]
+credential_process = false
+"""
+
+
+@pytest.mark.usefixtures("bare_environment")
+@pytest.mark.parametrize(
+    ("profile", "remedy"),
+    [
+        ("session", "Error loading SSO Token: .*; run  aws sso login  for this profile, then"),
+        ("older", "Error loading SSO Token: .*; run  aws sso login  for this profile, then"),
+        ("process", ".* from custom-process; run  aws configure, or sign in again, then"),
+    ],
+)
+def test_who_is_not_signed_in_is_told_how_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, profile: str, remedy: str
+) -> None:
+    """Nobody has refused anything: no call went out."""
+    monkeypatch.setenv("HOME", str(tmp_path))  # ~/.aws/sso has the tokens
+    (tmp_path / "config").write_text(PROFILES)
+    with pytest.raises(lc.RunError) as raised, aws_errors("asking who we are"):
+        Account("eu-west-1", profile=profile).identify()
+    assert re.match(f"AWS credentials could not be had: {remedy}", str(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("UnauthorizedSSOTokenError", "aws sso login"),
+        ("NoAuthTokenError", "aws sso login"),
+        ("LoginRefreshRequired", "aws login"),
+        ("NoCredentialsError", "aws configure"),
+    ],
+)
+def test_a_session_that_has_ended_is_told_too(name: str, remedy: str) -> None:
+    if not hasattr(botocore.exceptions, name):
+        pytest.skip(f"this botocore has no {name}")
+    told = str(explained(getattr(botocore.exceptions, name)(), "asking who we are"))
+    assert told.startswith("AWS credentials could not be had: ")
+    assert f"; run  {remedy}" in told
 
 
 def test_without_boto3_the_import_says_what_to_install(tmp_path: Path) -> None:

@@ -5,18 +5,12 @@ from __future__ import annotations
 from enum import Enum
 
 from botocore import exceptions as botocore_exceptions
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    NoCredentialsError,
-    TokenRetrievalError,
-)
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 import loadcore as lc
 from loadcore_aws._plain import plain
+from loadcore_aws.session import credentials_error, is_of_credentials
 
 
 class Meaning(Enum):
@@ -48,10 +42,9 @@ UNKNOWN = {
 }  # fmt: skip
 IN_USE = {
     "DependencyViolation", "DeleteConflict", "ResourceInUse", "ResourceInUseException",
-    "ResourceInUseFault", "BucketNotEmpty", "ScalingActivityInProgressFault",
-    "InvalidIPAddress.InUse", "ClusterContainsServicesException", "ClusterContainsTasksException",
-    "InvalidDBSubnetGroupStateFault", "InvalidDBInstanceState", "InvalidGroup.InUse",
-    "InvalidSnapshot.InUse", "RepositoryNotEmptyException",
+    "BucketNotEmpty", "InvalidIPAddress.InUse", "ClusterContainsServicesException",
+    "ClusterContainsTasksException", "InvalidDBSubnetGroupStateFault", "InvalidDBInstanceState",
+    "InvalidGroup.InUse", "InvalidSnapshot.InUse", "RepositoryNotEmptyException",
 }  # fmt: skip
 USED = ("pending delete", "since it has targets")  # of Auto Scaling groups, EventBridge's rules
 INVALID = {
@@ -140,9 +133,8 @@ def explained(error: BaseException, doing: str) -> lc.LoadcoreError:
     if isinstance(error, lc.LoadcoreError):
         return error
     code, message = code_of(error), " ".join(message_of(error).split())
-    if isinstance(error, (NoCredentialsError, CredentialRetrievalError, TokenRetrievalError)):
-        return lc.RunError(f"AWS credentials could not be had: {message}; run  aws configure  or "
-                           "sign in again")  # fmt: skip
+    if is_of_credentials(error):
+        return credentials_error(error, message)
     if code in EXPIRED:
         return lc.RunError("the AWS credentials have expired; sign in again and repeat the command")
     if code in UNKNOWN_CALLER:

@@ -13,8 +13,7 @@ from loadcore_aws.stack import names
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BUSY = {"ScalingActivityInProgress", "ScalingActivityInProgressFault", "ResourceContention",
-        "ResourceContentionFault"}  # fmt: skip
+BUSY = {"ScalingActivityInProgress", "ResourceContention"}
 TAG_VALUE_MAX = 256
 
 
