@@ -9,11 +9,12 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from client_errors import client_error
 
 import loadcore as lc
 from loadcore_aws.stack import logs_follow
 from loadcore_aws.stack.account import Account, Time
-from loadcore_aws.stack.logs_follow import LogEvent, LogReader, in_order
+from loadcore_aws.stack.logs_follow import Known, LogEvent, LogReader, in_order
 from loadcore_aws.stack.names import Owner
 
 if TYPE_CHECKING:
@@ -176,13 +177,12 @@ def test_an_instance_whose_clock_is_ahead_hides_nobody(aws: Front, account: Acco
 
 
 def spans(aws: Front) -> list[tuple[int, int | None]]:
-    """What was asked for, in seconds before NOW."""
+    """What was asked for, in milliseconds before NOW."""
     asked = [call.parameters for call in aws.calls if call.action == "FilterLogEvents"]
     return [
-        ((NOW_MS - each["startTime"]) // 1000,
-         (NOW_MS - each["endTime"]) // 1000 if "endTime" in each else None)
+        (NOW_MS - each["startTime"], NOW_MS - each["endTime"] if "endTime" in each else None)
         for each in asked
-    ]  # fmt: skip
+    ]
 
 
 def test_a_poll_looks_back_a_little_and_now_and_then_to_the_begin(
@@ -192,8 +192,8 @@ def test_a_poll_looks_back_a_little_and_now_and_then_to_the_begin(
     clock = Clock(*[nothing] * 10)
     aws.forget_calls()
     followed(account_at(aws, clock.time), grep="nothing of it")
-    near, far = (50, None), (300, 50)
-    assert spans(aws) == [(300, None), *[near] * 5, far, *[near] * 5, far]
+    near, far = (50_000, None), (300_000, 50_001)
+    assert spans(aws) == [(300_000, None), *[near] * 5, far, *[near] * 5, far]
     assert clock.slept == [2.0] * 5 + [0.25] + [2.0] * 5 + [0.25]
 
 
@@ -208,6 +208,7 @@ class Pages:
         ]  # fmt: skip
         self.time = clock.time
         self.asked_s: list[float] = []
+        self.begins: list[int] = []
         self._size = size
 
     def client(self, service: str) -> Pages:
@@ -223,6 +224,7 @@ class Pages:
         **_: Any,
     ) -> dict[str, Any]:
         self.asked_s.append(self.time.now())
+        self.begins.append(NOW_MS - startTime)
         fitting = [each for each in self.events if startTime <= each["timestamp"] <= endTime]
         fitting.sort(key=lambda each: each["timestamp"])
         page = int(nextToken)
@@ -230,9 +232,6 @@ class Pages:
         last = begin + self._size >= len(fitting) and page % 2 == 1
         events = fitting[begin : begin + self._size] if page % 2 == 0 else []
         return {"events": events, **({} if last else {"nextToken": str(page + 1)})}
-
-    def calls_at(self, begin_s: float, end_s: float) -> int:
-        return sum(begin_s <= at < end_s for at in self.asked_s)
 
 
 def test_every_page_is_read_and_no_quicker_than_the_quota_allows() -> None:
@@ -257,6 +256,31 @@ def test_a_busy_group_is_read_back_the_less_often() -> None:
     assert min(gaps) >= 0.25
 
 
+def test_an_hour_is_as_far_back_as_is_looked() -> None:
+    """Half an hour later it is another hour."""
+    pages = Pages([(0, "new")], Clock(*[nothing] * 900))
+    followed(pages, timedelta(minutes=50))
+    assert set(pages.begins[:15]) == {3_000_000, 30_000}
+    assert sorted(set(pages.begins[-15:]))[-1] < 1_850_000
+
+
+def test_throttled_now_and_then_it_goes_on_however_long_it_takes() -> None:
+    """Each page of these is refused once; what is patient with one of them begins anew."""
+
+    class Throttled(Pages):
+        def filter_log_events(self, **asked: Any) -> dict[str, Any]:
+            if len(self.asked_s) % 2:
+                self.asked_s.append(self.time.now())
+                raise client_error("ThrottlingException")
+            return super().filter_log_events(**asked)
+
+    clock = Clock()
+    pages = Throttled([(1000 - at, str(at)) for at in range(500)], clock, size=1)
+    reader = LogReader(pages, OWNER)  # type: ignore[arg-type]
+    assert len(list(reader.since(timedelta(minutes=1)))) == 500
+    assert 300 < sum(clock.slept) < 700
+
+
 def test_memory_is_bounded_and_even_then_nothing_comes_twice(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -272,6 +296,19 @@ def test_memory_is_bounded_and_even_then_nothing_comes_twice(
 
     clock.before[2] = late
     assert followed(pages) == [*(f"i-1 {at}" for at in range(100)), "i-1 late"]
+
+
+def test_what_is_forgotten_is_new_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logs_follow, "KNOWN_MAX", 8)
+    known = Known()
+    events = [LogEvent(str(at), at, "i", "m") for at in range(9)]
+    assert all(map(known.is_new, events))
+    assert known.since_ms == 3
+    assert not any(map(known.is_new, events))
+    assert known.is_new(LogEvent("late", 3, "i", "m"))
+    known = Known()
+    assert all(known.is_new(LogEvent(str(at), 5, "i", "m")) for at in range(9))
+    assert known.since_ms == 6
 
 
 def test_what_is_held_to_be_sorted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
