@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -226,6 +227,28 @@ def test_the_alarms_that_target_tracking_made_for_a_service_are_shown(
     monkeypatch.setattr(find, "everything", lambda *_: [service])
     monkeypatch.setattr(status, "_size_of_service", lambda *_: None)
     assert [each.name for each in status.look(world.account, world.owner).alarms] == [name]
+
+
+def test_an_alarm_has_its_state_since_that_last_changed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """StateUpdatedTimestamp, all that moto knows, moves with EvaluationState, too ("MetricAlarm",
+    Amazon CloudWatch API Reference)."""
+    cloudwatch = world.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="demo-busy", ComparisonOperator="GreaterThanThreshold", EvaluationPeriods=1,
+        MetricName="CPUUtilization", Namespace="AWS/EC2", Period=60, Statistic="Average",
+        Threshold=50,
+    )  # fmt: skip
+
+    def long_ago(parsed: dict[str, Any], **_: Any) -> None:
+        (alarm,) = parsed["MetricAlarms"]
+        alarm["StateTransitionedTimestamp"] = datetime(2026, 1, 31, 8, tzinfo=timezone.utc)
+
+    cloudwatch.meta.events.register_last("after-call.cloudwatch.DescribeAlarms", long_ago)
+    monkeypatch.setattr(find, "everything", lambda *_: [Found("alarm", "busy", "demo-busy", {})])
+    (alarm,) = status.look(world.account, world.owner).alarms
+    assert alarm.since == "2026-01-31T08:00:00Z"
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ class Size:
 
 @dataclass(frozen=True)
 class Instance:
+    """Of the group. `lifecycle` is a state of the "Amazon EC2 Auto Scaling instance lifecycle",
+    such as InService or Terminating:Wait; `health` is Healthy or Unhealthy."""
+
     id: str
     type: str
     zone: str
@@ -50,6 +53,10 @@ class Instance:
 
 @dataclass(frozen=True)
 class Target:
+    """What the balancer sends requests to. `id` is an instance's, or a task's address; `state` is
+    TargetHealth's, such as healthy or draining; `reason` a sentence of AWS's, empty while it is
+    healthy."""
+
     id: str
     port: int
     state: str
@@ -58,6 +65,9 @@ class Target:
 
 @dataclass(frozen=True)
 class AlarmState:
+    """`state` is OK, ALARM or INSUFFICIENT_DATA, `reason` a sentence of AWS's; `since` is when it
+    last changed, in UTC as 2026-01-31T08:00:00Z, empty where AWS does not say."""
+
     name: str
     state: str
     reason: str
@@ -66,6 +76,9 @@ class AlarmState:
 
 @dataclass(frozen=True)
 class Activity:
+    """One scaling activity. `began` is a time in UTC as 2026-01-31T08:00:00Z, `status` as AWS names
+    it, such as Successful; `description` and `cause` are sentences of AWS's."""
+
     began: str
     status: str
     description: str
@@ -73,8 +86,8 @@ class Activity:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """One of the stack's resources."""
+class ResourceState:
+    """One of the stack's resources. `state` is what AWS says of it, empty where it has none."""
 
     address: str
     id: str
@@ -83,7 +96,8 @@ class Standing:
 
 @dataclass(frozen=True)
 class Status:
-    """`url` is empty where there is no balancer yet, `expires` where the stack has no end."""
+    """`url` is empty where there is no balancer yet; `expires` is a time in UTC, empty where the
+    stack has no end."""
 
     stack: str
     region: str
@@ -95,7 +109,7 @@ class Status:
     targets: tuple[Target, ...]
     alarms: tuple[AlarmState, ...]
     activities: tuple[Activity, ...]
-    resources: tuple[Standing, ...]
+    resources: tuple[ResourceState, ...]
 
     def to_dict(self) -> dict[str, Any]:
         return {"schema": "loadcore.stack.status/1", **dataclasses.asdict(self)}
@@ -126,7 +140,7 @@ def look(account: Account, owner: Owner) -> Status:
         tuple(_targets(account, by_kind.get("target_group", ()))),
         tuple(_alarms(account, by_kind.get("alarm", ()), scaled)),
         tuple(_activities(account, groups)),
-        tuple(Standing(each.address, each.id, each.state) for each in found),
+        tuple(ResourceState(each.address, each.id, each.state) for each in found),
     )
 
 
@@ -217,7 +231,8 @@ def _alarms(account: Account, ours: Sequence[Found], scaled: Sequence[str]) -> I
             alarm["AlarmName"],
             alarm["StateValue"],
             alarm.get("StateReason", ""),
-            _time(alarm.get("StateUpdatedTimestamp")),
+            # The other one moves with what else CloudWatch notes of an alarm.
+            _time(alarm.get("StateTransitionedTimestamp", alarm.get("StateUpdatedTimestamp"))),
         )
 
 
