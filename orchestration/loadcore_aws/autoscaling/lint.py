@@ -48,9 +48,9 @@ def lint(
     load. The values must be sound: loadcore_aws.autoscaling.simulate refuses those that are not.
     """
     setup = Setup(scaling, service, trace)
-    found = [finding for rule in RULES for finding in rule(setup)]
+    findings = [finding for rule in RULES for finding in rule(setup)]
     order = {"error": 0, "warning": 1, "note": 2}
-    return sorted(found, key=lambda finding: order[finding.severity])
+    return sorted(findings, key=lambda finding: order[finding.severity])
 
 
 def _steps(setup: Setup) -> Iterator[Finding]:

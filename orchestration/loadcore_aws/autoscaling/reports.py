@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from loadcore_aws.autoscaling.metrics import SampleStore
     from loadcore_aws.autoscaling.service_model import ServiceModel
     from loadcore_aws.autoscaling.spec import Alarm
-    from loadcore_aws.autoscaling.traffic import Step
+    from loadcore_aws.autoscaling.traffic import TrafficStep
 
 MINUTE_S = 60
 SIMULATED = ("cpu", "requests", "requests_per_target", "response_time", "healthy_hosts")
@@ -64,7 +64,7 @@ class MinuteReports:
         self._cpu: list[float] = []
         self._hosts: list[int] = []
 
-    def add(self, now_s: float, step: Step, serving: int) -> None:
+    def add(self, now_s: float, step: TrafficStep, serving: int) -> None:
         """What happened in the step that begins at `now_s`; publish_until() comes before."""
         self._minute = int(now_s // MINUTE_S)
         routed = step.requests - step.unrouted
@@ -76,7 +76,7 @@ class MinuteReports:
         if step.served:
             self._add_times(step)
 
-    def _add_times(self, step: Step) -> None:
+    def _add_times(self, step: TrafficStep) -> None:
         if not self._bands:
             self._count(step.mean_s, step.served)
             return

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from loadcore_aws.autoscaling.service_model import ServiceModel
     from loadcore_aws.autoscaling.spec import Scaling
     from loadcore_aws.autoscaling.trace import Trace
-    from loadcore_aws.autoscaling.traffic import Step
+    from loadcore_aws.autoscaling.traffic import TrafficStep
 
 SCHEMA = "loadcore.simulation/1"
 HOUR_S = 3600
@@ -33,7 +33,7 @@ class Row(NamedTuple):
     desired: int
     instances: int
     in_service: int
-    step: Step
+    step: TrafficStep
     states: tuple[State, ...]
 
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from loadcore_aws.autoscaling.service_model import ServiceModel
     from loadcore_aws.autoscaling.spec import Alarm, Metric
 
-Idle: TypeAlias = Literal["unknown"] | State | None
+IdleState: TypeAlias = Literal["unknown"] | State | None
+"""An alarm's once traffic has stopped; None: it stays where it was."""
 
 _IN_SILENCE: dict[str, State | None] = {
     "missing": "INSUFFICIENT_DATA",
@@ -54,8 +55,8 @@ def state_at(value: float | None, alarm: Alarm) -> State | None:
     return "ALARM" if breaches(alarm, value) else "OK"
 
 
-def idle_state(alarm: Alarm, service: ServiceModel | None) -> Idle:
-    """Where the alarm settles after traffic has stopped. None: it stays where it was."""
+def idle_state(alarm: Alarm, service: ServiceModel | None) -> IdleState:
+    """Where the alarm settles after traffic has stopped."""
     silent = is_silent(alarm.metric)
     value = idle_value(alarm, service)
     if value is None and not silent:

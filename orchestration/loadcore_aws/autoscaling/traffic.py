@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 ROUNDED = 1e-6  # of a request, so that 2.9999999 and 3.0000001 are 3
 
 
-class Step(NamedTuple):
+class TrafficStep(NamedTuple):
     """`requests` came, `served` and `lost` left, `waiting` are still there at its end; `unrouted`
     are those of the lost that met no instance. `use` is rate over capacity, inf without instances.
     Times are of the requests served, NaN where there were none; `wait_s` is the part spent in the
@@ -61,7 +61,7 @@ class Traffic:
         *,
         ended: int = 0,
         last: bool = False,
-    ) -> Step:
+    ) -> TrafficStep:
         """`offered_rps` is the rate of which `requests` are the whole ones of this step;
         `strengths` are of the instances that take traffic, 1 is full capacity; `ended` is how many
         do no longer; nothing comes after the `last` step, and what still waits is served then."""
@@ -90,7 +90,7 @@ class Traffic:
             for time_s in times
         )
         use = max(offered_rps, waited / self._step_s) / capacity_rps
-        return Step(
+        return TrafficStep(
             requests=requests,
             served=served - cut,
             lost=lost + cut,
@@ -104,10 +104,10 @@ class Traffic:
             p99_s=p99_s,
         )
 
-    def _nobody_there(self, requests: int) -> Step:
+    def _nobody_there(self, requests: int) -> TrafficStep:
         lost = self._waiting + requests
         self._waiting, self._owed = 0, 0.0
-        return Step(
+        return TrafficStep(
             requests=requests,
             served=0,
             lost=lost,

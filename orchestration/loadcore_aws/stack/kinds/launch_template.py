@@ -1,4 +1,7 @@
-"""The launch template of the stack's instances."""
+"""The launch template of the stack's instances.
+
+Source: Amazon EC2 API Reference (version 2016-11-15), the action of each name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""CloudWatch log groups."""
+"""CloudWatch log groups.
+
+Source: Amazon CloudWatch Logs API Reference (version 2014-03-28), the action of each name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Security groups: who may reach what, rule by rule."""
+"""Security groups: who may reach what, rule by rule.
+
+Source: Amazon EC2 API Reference (version 2016-11-15), the action of each name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""DynamoDB tables."""
+"""DynamoDB tables.
+
+Source: Amazon DynamoDB API Reference (version 2012-08-10), the action of each name.
+"""
 
 from __future__ import annotations
 

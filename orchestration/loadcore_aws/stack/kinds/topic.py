@@ -1,4 +1,7 @@
-"""The SNS topic that alarms and scaling events go to, and who is told by mail."""
+"""The SNS topic that alarms and scaling events go to, and who is told by mail.
+
+Source: Amazon SNS API Reference (version 2010-03-31), the action of each name.
+"""
 
 from __future__ import annotations
 
