@@ -7,16 +7,16 @@ import base64
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import loadcore as lc
 from loadcore_aws.stack import converge
 from loadcore_aws.stack.design.containers import repository
 from loadcore_aws.stack.kinds.task_definition import digest_of_tag
 from loadcore_aws.stack.plan import Change, Plan, owner_of
-from loadcore_aws.stack.retry import Patience, check_time
+from loadcore_aws.stack.retry import Patience, asked, check_time
 
 if TYPE_CHECKING:
     from loadcore_aws.stack.account import Account
@@ -43,22 +43,12 @@ class Published:
     digest: str
 
 
-@dataclass(frozen=True)
-class Machine:
-    """Where programs are looked for and how they are run, injected for tests. `run` takes what
-    subprocess.run does."""
-
-    which: Callable[[str], str | None] = shutil.which
-    run: Callable[..., subprocess.CompletedProcess[str]] = subprocess.run
-
-
 def publish(
     stack: Stack,
     account: Account,
     *,
     source: Path = Path(),
     on_step: Callable[[str], None] = lambda text: None,
-    machine: Machine | None = None,
 ) -> Published:
     """Builds the image out of a checkout of loadcore in `source`, tags it with the file's image_tag
     and pushes it. Makes the repository where there is none yet, so that it may come before the
@@ -72,7 +62,7 @@ def publish(
                                          "to publish")  # fmt: skip
     if not (source / DOCKERFILE).is_file():
         raise lc.PlanError("source", f"{source} has no {DOCKERFILE}; give a checkout of loadcore")
-    engine = Engine.find(machine or Machine())
+    engine = Engine.find()
     on_step(f"building with {engine.name}")
     uri = _repository(stack, account).attributes["uri"]
     image = f"{uri}:{stack.containers.image_tag}"
@@ -89,20 +79,19 @@ class Engine:
     """A container engine that answers."""
 
     name: str
-    _run: Callable[..., subprocess.CompletedProcess[str]] = field(repr=False)
 
     @classmethod
-    def find(cls, machine: Machine) -> Engine:
+    def find(cls) -> Engine:
         """The first that answers. Raises loadcore.RunError where none does."""
-        there = [name for name in ENGINES if machine.which(name)]
+        there = [name for name in ENGINES if shutil.which(name)]
         if not there:
             raise lc.RunError("no container engine was found; install docker or podman, or publish "
                               "from a machine that has one")  # fmt: skip
         said = {}
         for name in there:
-            said[name] = _silence(machine, name)
+            said[name] = _silence(name)
             if not said[name]:
-                return cls(name, machine.run)
+                return cls(name)
         reasons = "; ".join(f"{name}: {reason}" for name, reason in said.items())
         raise lc.RunError(f"{' and '.join(there)} is installed and does not answer ({reasons}); "
                           "start it and publish again")  # fmt: skip
@@ -121,7 +110,7 @@ class Engine:
     def _do(self, *arguments: str, given: str | None = None) -> None:
         """Its output to our stderr: stdout belongs to the command's own result."""
         try:
-            done = self._run(
+            done = subprocess.run(
                 [self.name, *arguments], input=given, stdout=STDERR, text=True, check=False
             )
         except OSError as error:
@@ -133,10 +122,10 @@ class Engine:
             )
 
 
-def _silence(machine: Machine, name: str) -> str:
+def _silence(name: str) -> str:
     """Why the engine cannot be used; nothing if it can. Podman needs no daemon, and answers."""
     try:
-        done = machine.run(
+        done = subprocess.run(
             [name, "info"], capture_output=True, text=True, timeout=ANSWERS_WITHIN_S, check=False
         )
     except subprocess.TimeoutExpired:
@@ -162,7 +151,8 @@ def _repository(stack: Stack, account: Account) -> Found:
 def _credentials(account: Account) -> tuple[str, str]:
     """User and password, for twelve hours ("Private registry authentication in Amazon
     ECR", Amazon ECR User Guide)."""
-    answer = _asked(account, account.client("ecr").get_authorization_token)
+    ecr = account.client("ecr")
+    answer = asked(account.time, "asking ECR", ecr.get_authorization_token)
     token = answer["authorizationData"][0]["authorizationToken"]
     user, _, password = base64.b64decode(token).decode().partition(":")
     return user, password
@@ -172,18 +162,9 @@ def _seen(account: Account, uri: str, tag: str) -> str:
     begin, polls = account.time.now(), 0
     patience = Patience(account.time, "looking for the image")
     while True:
-        digest: str | None = _asked(account, digest_of_tag, account, uri, tag)
+        digest = asked(account.time, "asking ECR", lambda: digest_of_tag(account, uri, tag))
         if digest is not None:
             return digest
         check_time(account.time, begin, SEEN_WITHIN_S, f"{uri}:{tag} was pushed and does not show")
         patience.poll(polls)
         polls += 1
-
-
-def _asked(account: Account, call: Callable[..., Any], *arguments: Any) -> Any:
-    patience = Patience(account.time, "asking ECR")
-    while True:
-        try:
-            return call(*arguments)
-        except Exception as error:
-            patience.wait_after(error)
