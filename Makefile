@@ -87,7 +87,7 @@ simulate: setup ## HISTORIES (100000) of faults and losses of power on a simulat
 	@$(if $(SEED),LOADCORE_SEED=$(SEED)) LOADCORE_HISTORIES=$(or $(HISTORIES),100000) \
 	  build/release/tests/test_counter --run_test=random_histories --log_level=message
 
-faults: build ## one fault alone at each call of a stack's life: hours, or MINUTES of it; SEED=N; ONLY="a line it printed"
+faults: build ## one fault alone at each call of a stack's life, a change in it: hours, or MINUTES of it; SEED=N; ONLY="a line it printed"
 	@printf '%s\n' small full postgres containers | \
 	  LOADCORE_FAULTS='$(or $(ONLY),all)' $(if $(SEED),LOADCORE_SEED=$(SEED)) \
 	  $(if $(MINUTES),LOADCORE_MINUTES=$(MINUTES)) xargs -P 4 -I{} \

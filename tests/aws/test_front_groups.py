@@ -219,6 +219,28 @@ def test_a_refresh_can_be_cancelled_and_rolled_back(account: Account) -> None:
     assert account.versions() == ["1", "1"]
 
 
+def test_another_setting_leaves_a_mixed_group_mixed(account: Account) -> None:
+    template = account.template(versions=1)
+    scaling = account.autoscaling
+    scaling.create_auto_scaling_group(
+        AutoScalingGroupName="g",
+        MinSize=1,
+        MaxSize=1,
+        VPCZoneIdentifier=account.subnets()[0],
+        MixedInstancesPolicy={
+            "LaunchTemplate": {
+                "LaunchTemplateSpecification": {"LaunchTemplateId": template, "Version": "1"},
+                "Overrides": [{"InstanceType": "t3.small"}, {"InstanceType": "t3a.small"}],
+            },
+            "InstancesDistribution": {"OnDemandBaseCapacity": 1},
+        },
+    )
+    before = account.described()["MixedInstancesPolicy"]
+    scaling.update_auto_scaling_group(AutoScalingGroupName="g", MaxSize=2)
+    assert account.described()["MixedInstancesPolicy"] == before
+    assert account.described()["MaxSize"] == 2
+
+
 def test_a_mixed_group_is_refreshed_too(account: Account) -> None:
     template = account.template(versions=2)
     mixed = {

@@ -3,6 +3,7 @@ time that passes when it is slept."""
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -24,7 +25,7 @@ EXAMPLES = Path(__file__).parents[2] / "orchestration/examples"
 MANIFEST = """{"schemaVersion": 2,
  "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
  "config": {"mediaType": "application/vnd.docker.container.image.v1+json", "size": 7,
-            "digest": "sha256:%s"}, "layers": []}""" % ("0" * 64)
+            "digest": "sha256:%s"}, "layers": []}"""
 SHUT_ITSELF_DOWN = "Client.InstanceInitiatedShutdown: Instance initiated shutdown"
 MOTO_IMAGE_GB = 15  # what moto says of every image; those of Amazon Linux need 8
 
@@ -76,13 +77,14 @@ def publish(wanted: stack.Stack, front: Front) -> None:
     """Puts an image where `loadcore stack publish` would, if its repository is there."""
     if wanted.containers is None:
         return
+    tag = wanted.containers.image_tag
+    manifest = MANIFEST % hashlib.sha256(tag.encode()).hexdigest()
     ecr = inventory.client(front.moto_url, "ecr", wanted.region)
     for repository in ecr.describe_repositories()["repositories"]:
         name = repository["repositoryName"]
-        if not ecr.list_images(repositoryName=name)["imageIds"]:
-            ecr.put_image(
-                repositoryName=name, imageManifest=MANIFEST, imageTag=wanted.containers.image_tag
-            )
+        images = ecr.list_images(repositoryName=name)["imageIds"]
+        if tag not in {image["imageTag"] for image in images}:
+            ecr.put_image(repositoryName=name, imageManifest=manifest, imageTag=tag)
 
 
 def sample(name: str, folder: Path) -> stack.Stack:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from aws_front import policies, versions
 from aws_front.answers import Answer, error, query_answer
-from aws_front.named_group import known, no_such_group, now, place
+from aws_front.named_group import keep_mixed, known, no_such_group, now, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,10 +57,12 @@ def create(request: Request, moto: Moto) -> Answer:
 
 def update(request: Request, moto: Moto) -> Answer:
     with moto.lock:
-        versions.note(moto, request.region, known(request, moto))
+        group = known(request, moto)
+        versions.note(moto, request.region, group)
         answer = moto.forward(request)
         if answer.good:
             _remember(request, moto)
+            keep_mixed(request, moto, group or {})
         return answer
 
 

@@ -50,7 +50,7 @@ TABLE: dict[str, tuple[Handler, str]] = {
     "autoscaling.UpdateAutoScalingGroup": (
         groups.update,
         "ignores InstanceMaintenancePolicy, DefaultCooldown, DefaultInstanceWarmup and "
-        "CapacityRebalance",
+        "CapacityRebalance; forgets the MixedInstancesPolicy",
     ),
     "autoscaling.DescribeAutoScalingGroups": (
         groups.describe,

@@ -6,13 +6,12 @@ rollback"; API Reference, StartInstanceRefresh, DescribeInstanceRefreshes, Rollb
 
 from __future__ import annotations
 
-import copy
 import uuid
 from typing import TYPE_CHECKING, Any
 
 from aws_front import versions
 from aws_front.answers import Answer, error, query_answer
-from aws_front.named_group import known, no_such_group, now, place
+from aws_front.named_group import known, launching, no_such_group, now, place
 from aws_front.state import Refresh
 
 if TYPE_CHECKING:
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 _TEMPLATE = "DesiredConfiguration.LaunchTemplate."
 _POLICY = "DesiredConfiguration.MixedInstancesPolicy."
 _MIXED = f"{_POLICY}LaunchTemplate.LaunchTemplateSpecification."
-_KEYS = ("LaunchTemplateId", "LaunchTemplateName", "Version")
 
 
 def start(request: Request, moto: Moto) -> Answer:
@@ -64,8 +62,8 @@ def _new(
     preferences: dict[str, str],
 ) -> Refresh:
     versions.note(moto, request.region, group)
-    old = _arguments(group, {})
-    wanted = _mixed(request) or _arguments(group, asked)
+    old = launching(group, {})
+    wanted = _mixed(request) or launching(group, asked)
     instances = group["Instances"]
     pending = [instance["InstanceId"] for instance in instances]
     if preferences.get("SkipMatching") == "true":
@@ -107,23 +105,6 @@ def _mixed(request: Request) -> dict[str, Any] | None:
     }
     policy: dict[str, Any] = {"LaunchTemplate": template, "InstancesDistribution": distribution}
     return {"MixedInstancesPolicy": policy}
-
-
-def _arguments(group: dict[str, Any], asked: dict[str, str]) -> dict[str, Any]:
-    """The group's template as update_auto_scaling_group takes it, changed to what is asked."""
-    mixed = copy.deepcopy(group.get("MixedInstancesPolicy"))
-    if mixed:
-        current = mixed["LaunchTemplate"]["LaunchTemplateSpecification"]
-        mixed["LaunchTemplate"]["LaunchTemplateSpecification"] = _merged(current, asked)
-        return {"MixedInstancesPolicy": mixed}
-    return {"LaunchTemplate": _merged(group["LaunchTemplate"], asked)}
-
-
-def _merged(current: dict[str, str], asked: dict[str, str]) -> dict[str, str]:
-    """A template is named by its id or its name, never both."""
-    both = {key: asked.get(key, "") for key in _KEYS} if asked else current
-    named = "LaunchTemplateId" if both.get("LaunchTemplateId") else "LaunchTemplateName"
-    return {named: both[named], "Version": both.get("Version") or "$Default"}
 
 
 def describe(request: Request, moto: Moto) -> Answer:
