@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from database_making import Making
 from services_world import World, make
 
 import loadcore as lc
 from loadcore_aws.stack.design import database
 from loadcore_aws.stack.kinds.database import Database as Kind
 from loadcore_aws.stack.names import Owner, tag_list
-from loadcore_aws.stack.resource import Found, Resource, Want
+from loadcore_aws.stack.resource import Found, Resource, Want, resolved
 from loadcore_aws.stack.spec import Database, Package, Stack
 
 if TYPE_CHECKING:
@@ -96,6 +97,37 @@ def test_settings_changed_by_hand_are_put_right(world: World) -> None:
     assert "MaxAllocatedStorage" not in now
 
 
+def test_while_it_is_made_it_is_waited_for_and_not_changed(world: World) -> None:
+    """What RDS does not tell by then is not what somebody has changed."""
+    making = Making(world, takes_s=600.0)
+    world.settle(designed(world, disk_gb=400))
+    assert making.refused == []
+    assert world.account.time.now() >= 600.0
+    assert world.one("database.main").attributes["port"] == "5432"
+
+
+def test_what_the_file_changes_meanwhile_is_changed_once_it_is_made(world: World) -> None:
+    making = Making(world, takes_s=600.0)
+    wanted = designed(world)
+    world.kinds = {"db_subnet_group"}
+    world.settle(wanted[:1])
+    tags = world.owner.tags("database.main", world.tags, None)
+    group = {each.address: each for each in world.found()}
+    settings = resolved(wanted[1].settings, {**world.known, **group})
+    Kind().create(world.account, Want("database.main", "demo-main", settings, tags, "token"))
+    world.settle(designed(world, backup_days=9))
+    assert making.refused == []
+    assert described(world)["BackupRetentionPeriod"] == 9
+
+
+def test_one_that_rds_cannot_make_is_told_as_such(world: World) -> None:
+    making = Making(world, takes_s=60.0, ends_as="failed")
+    ((address, error),) = world.apply(designed(world)).failed
+    assert address == "database.main"
+    assert "failed; look at its events in the RDS console" in str(error)
+    assert making.refused == []
+
+
 def test_a_large_disk_has_the_performance_that_costs_no_more(world: World) -> None:
     wanted = designed(world, disk_gb=400)
     world.settle(wanted)
@@ -159,7 +191,7 @@ def test_the_port_is_the_one_that_the_security_group_opens(world: World) -> None
         "DBInstanceIdentifier": "demo-main", "DBInstanceArn": "arn:db", "Engine": "postgres",
         "EngineVersion": "16.4", "AutoMinorVersionUpgrade": True, "AllocatedStorage": 20,
         "DBInstanceClass": "db.t4g.micro", "MultiAZ": False, "BackupRetentionPeriod": 1,
-        "PubliclyAccessible": False, "DeletionProtection": False,
+        "PubliclyAccessible": False, "DeletionProtection": False, "DBInstanceStatus": "available",
         "Endpoint": {"Address": "host", "Port": 6000},
         "TagList": tag_list({"loadcore:stack": "demo", "loadcore:resource": "database.main"}),
     }  # fmt: skip

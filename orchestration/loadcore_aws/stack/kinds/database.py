@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
     from loadcore_aws.stack.account import Account
     from loadcore_aws.stack.names import Owner
+    from loadcore_aws.stack.resource import Settings
 
 SNAPSHOT_AT_END = "loadcore:snapshot-at-end"
 VERSION_ASKED = "loadcore:engine-version"
 """Tags that keep what RDS does not: whether a last snapshot is wanted, which must be known when the
 file is lost, and the version as it was asked for, such as 16 where 16.4 runs."""
+
+MAKING = "creating"
 
 SERVES = {"available", "storage-optimization"}
 """The second, after the disk has grown, may last a day, and all goes on meanwhile ("Viewing Amazon
@@ -103,7 +106,9 @@ class Database(Kind):
     The password is made and kept by RDS ("Password management with Amazon RDS and AWS Secrets
     Manager", Amazon RDS User Guide): the attribute `secret` is the secret's ARN, and there is none
     without it. Others: `arn`, `host`, `port`. What waits for RDS to change it counts as changed,
-    and is waited for.
+    and is waited for. Found has `made` as well: while RDS makes it, it tells of no endpoint and
+    takes no change (DBInstance and ModifyDBInstance, Amazon RDS API Reference), so what can be
+    changed is compared from then on.
 
     Left alone are the key, where it is encrypted, which cannot be changed, and what is not asked
     for at creation: parameter and option groups, certificate, windows, logs and monitoring, of
@@ -133,14 +138,14 @@ class Database(Kind):
         }
         if secret := database.get("MasterUserSecret", {}).get("SecretArn"):
             attributes["secret"] = secret
-        state = database.get("DBInstanceStatus", "creating")
+        state = database.get("DBInstanceStatus", MAKING)
         if state in SERVES and database.get("PendingModifiedValues"):
             state = "changes " + ", ".join(sorted(database["PendingModifiedValues"]))
         return Found(
             self.name,
             name,
             database["DBInstanceIdentifier"],
-            _settings(database, tags),
+            {**_settings(database, tags), "made": state != MAKING and bool(endpoint.get("Port"))},
             attributes,
             state,
             tags,
@@ -221,6 +226,10 @@ class Database(Kind):
             DBInstanceIdentifier=found.id, DeleteAutomatedBackups=True, **last
         )
 
+    def left_alone(self, want: Settings, have: Settings) -> frozenset[str]:
+        """Also of one that RDS gave up while it made it."""
+        return frozenset() if have["made"] else MODIFIED
+
     def check_update(self, changes: Mapping[str, tuple[Any, Any]]) -> None:
         database_disk.check(changes)
 
@@ -248,6 +257,9 @@ PARAMETERS = {
     "deletion_protection": "DeletionProtection",
 }
 """Of ModifyDBInstance, by setting, but for the disk's."""
+
+MODIFIED = frozenset({"version", *PARAMETERS}) | database_disk.SETTINGS
+"""Settings that ModifyDBInstance changes."""
 
 
 def _kept(want: Want) -> dict[str, str]:

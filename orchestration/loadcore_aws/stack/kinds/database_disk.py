@@ -15,6 +15,8 @@ STRIPED = {"iops": ("Iops", 12_000), "throughput_mib_s": ("StorageThroughput", 5
 setting: the parameter, and what is had at no further cost. Less is refused, as is any figure for
 smaller storage ("Amazon RDS DB instance storage", Amazon RDS User Guide)."""
 
+SETTINGS = frozenset({"disk_gb", "disk_gb_max", "disk_type", *STRIPED})
+
 WITH_IOPS = {"io1", "io2"}
 """Of these RDS wants the IOPS with any new size, which it takes for no smaller gp3."""
 
