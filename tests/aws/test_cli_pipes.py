@@ -171,6 +171,17 @@ def test_a_reader_that_leaves_makes_no_exit_code_of_its_own(
     assert unread(*arguments)[0] == code
 
 
+def test_a_command_may_be_started_without_stdout_and_stderr() -> None:
+    flapping = str(EXAMPLES / "policies" / "flapping.toml")
+    lint = [*LOADCORE, "autoscale", "lint", STUCK, "--strict"]
+    closed = subprocess.run(["sh", "-c", 'exec "$@" >&-', "sh", *lint], stderr=-1, timeout=60)
+    assert (closed.returncode, closed.stderr) == (3, b"")
+    simulate = [*LOADCORE, "autoscale", "simulate", flapping]
+    mute = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *simulate], stdout=-1, timeout=60)
+    assert mute.returncode == 0
+    assert mute.stdout.startswith(b"300 users at 30/s, 2 to 10 instances")
+
+
 def test_what_is_only_shown_is_done_once_nobody_reads(aws: Front, file: str) -> None:
     assert unread("stack", "plan", file, "--endpoint-url", aws.url) == (0, "")
 

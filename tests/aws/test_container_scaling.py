@@ -57,13 +57,21 @@ def made(stack: Stack) -> dict[str, dict[str, Any]]:
         ("0 0 * * 5-7", "cron(0 0 ? * SUN,FRI,SAT *)"),
         ("0 0 * * */2", "cron(0 0 ? * SUN,TUE,THU,SAT *)"),
         ("0 0 * * 1,wed", "cron(0 0 ? * MON,WED *)"),
-        ("0 0 * * mon/2", "cron(0 0 ? * SUN,MON,WED,FRI *)"),
+        ("0 0 * * mon-fri/2", "cron(0 0 ? * MON,WED,FRI *)"),
     ],
 )
 def test_schedules_are_at_the_same_times_in_six_fields(cron: str, six: str) -> None:
     stack = replace(STACK, schedule=(Schedule("one", cron=cron, min=2),))
     settings = made(stack)["container_schedule.one"]
     assert (settings["schedule"], settings["time_zone"]) == (six, "UTC")
+
+
+def test_a_step_without_a_range_is_refused_as_programs_differ_on_sunday() -> None:
+    stack = replace(STACK, schedule=(Schedule("one", cron="0 0 * * mon/2", min=2),))
+    with pytest.raises(
+        SpecError, match=r"'mon/2' for the day of the week.* write such as MON-FRI/2"
+    ):
+        spec.check(stack)
 
 
 STEP = StepPolicy("more", (Step(20, 10), Step(10, None, 10)))

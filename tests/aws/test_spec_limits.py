@@ -110,10 +110,22 @@ def test_tags_that_no_registry_takes(tmp_path: Path, tag: str) -> None:
     assert told.startswith(f"line 4: containers.image_tag is '{tag}'; take 1 to 128 letters")
 
 
-@pytest.mark.parametrize("name", ["xn--likes", "a--b", "sthree-likes", "amzn-s3-demo-a"])
-def test_names_that_some_service_refuses(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["xn--likes", "sthree-likes", "amzn-s3-demo-a"])
+def test_names_that_no_bucket_has(tmp_path: Path, name: str) -> None:
     [told] = faults(tmp_path, SMALL.replace('"likes"', f'"{name}"'))
-    assert told.startswith(f"line 1: name is '{name}'; take none with --, and none that begins")
+    assert told.startswith(f"line 1: name is '{name}'; take none that begins")
+
+
+@pytest.mark.parametrize("table", ["[containers]", '[database]\nengine = "postgres"'])
+def test_names_that_no_repository_or_database_has(tmp_path: Path, table: str) -> None:
+    kept = HEAD if table == "[containers]" else SMALL
+    told = faults(tmp_path, kept.replace('"likes"', '"a--b"') + table)
+    assert told == [
+        "line 1: name is 'a--b'; take none with --, as no repository or database may be called so"
+    ]
+    path = tmp_path / "STACK.toml"
+    path.write_text(SMALL.replace('"likes"', '"a--b"'))
+    assert spec.read(path).name == "a--b"
 
 
 @pytest.mark.parametrize("name", ["a b.whl", "a%20.whl", "é.whl", "a'b.rpm"])

@@ -52,6 +52,10 @@ def six_fields(cron: str) -> str:
     if day != "*":
         raise ValueError("names days of the month and of the week, which containers cannot; write "
                          "two schedules")  # fmt: skip
+    if any("/" in each and not each.startswith("*") and "-" not in each
+           for each in weekday.split(",")):  # fmt: skip
+        raise ValueError(f"has {weekday!r} for the day of the week, where programs differ on "
+                         "Sunday; write such as MON-FRI/2")  # fmt: skip
     numbers = CronSim(cron, ANY).weekdays
     if any(isinstance(number, tuple) for number in numbers):  # the second or last of a month
         raise ValueError(f"has {weekday!r} for the day of the week, which containers cannot; write "

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,7 +19,7 @@ from loadcore_aws._signals import handled
 from loadcore_aws.autoscaling.control import config, loop
 from loadcore_aws.autoscaling.control.lock import FileLock
 from loadcore_aws.cli._options import INTERRUPTED, aws_errors, aws_options
-from loadcore_aws.cli._output import say
+from loadcore_aws.cli._output import say, stdout
 from loadcore_aws.session import Session
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def control(
     session = Session(region=rules.region or None, profile=profile, endpoint_url=endpoint_url)
     state = Path(state_file) if state_file else loop.state_path(rules, session.region)
     _make_folder(state, own=state_file is None, dry_run=dry_run)
-    tell = _teller(as_json or not sys.stdout.isatty())
+    tell = _teller(as_json or not stdout().is_terminal)
     with _stoppable() as stop:
         try:
             with aws_errors(loop.DOING), ExitStack() as stack:

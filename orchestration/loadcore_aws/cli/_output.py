@@ -90,12 +90,17 @@ def stderr() -> Output:
     return _output("stderr", sys.stderr)
 
 
-def _output(name: str, below: TextIO) -> Output:
-    kept = click.get_current_context().meta
+def _output(name: str, below: TextIO | None) -> Output:
+    context = click.get_current_context()
     key = f"{__name__}.{name}"
-    if key not in kept:
-        kept[key] = Output(below)
-    return cast("Output", kept[key])
+    if key not in context.meta:
+        # None: whoever started us closed it, as `>&-` does.
+        context.meta[key] = Output(below or context.with_resource(nowhere()))
+    return cast("Output", context.meta[key])
+
+
+def nowhere() -> TextIO:
+    return open(os.devnull, "w", encoding="utf-8")
 
 
 def show(lines: Iterable[str]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from loadcore_aws.autoscaling.simulate import simulate as simulation_of
 from loadcore_aws.autoscaling.trace import TIME_S_MAX
 from loadcore_aws.cli._control import control
 from loadcore_aws.cli._options import THRESHOLD_MISSED, seconds_of
-from loadcore_aws.cli._output import emit, stderr
+from loadcore_aws.cli._output import emit, stderr, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -171,7 +170,7 @@ def simulate(
     _write(json_path, simulation.to_json)
     _write(csv_path, simulation.to_csv)
     if "-" not in (json_path, csv_path):
-        emit(show.text(simulation, whole=not sys.stdout.isatty()))
+        emit(show.text(simulation, whole=not stdout().is_terminal))
     _finish(ctx, findings, strict=strict)
 
 

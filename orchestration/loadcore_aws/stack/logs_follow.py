@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import loadcore as lc
@@ -109,11 +110,11 @@ class LogReader:
             raise lc.PlanError("--grep", f"{grep!r} is no regular expression: {error}") from None
 
     def since(self, ago: timedelta) -> Iterator[LogEvent]:
-        """What there is from then until now.
+        """What there is from then until now, as CloudWatch Logs gives it: in the order of time.
 
         Raises loadcore.RunError where there is no such log group or AWS will not tell.
         """
-        return self._matching(self._first(ago))
+        return filter(self._matches, self._first(ago))
 
     def follow(self, ago: timedelta) -> Iterator[LogEvent]:
         """As since(), and then whatever comes, without end; each event once. A round is in the
@@ -122,10 +123,10 @@ class LogReader:
         yield from self.since(ago)
         while True:
             self._time.sleep(POLL_S)
-            yield from self._matching(self._round())
+            yield from in_order(filter(self._matches, self._round()))
 
-    def _matching(self, events: Iterator[LogEvent]) -> Iterator[LogEvent]:
-        return in_order(event for event in events if self._grep.search(event.message))
+    def _matches(self, event: LogEvent) -> bool:
+        return self._grep.search(event.message) is not None
 
     def _first(self, ago: timedelta) -> Iterator[LogEvent]:
         now_ms = milliseconds(self._time.date())
@@ -158,7 +159,7 @@ class LogReader:
     def _look(self, **span: int) -> Iterator[LogEvent]:
         for page in self._pages(span):
             self._pages_read += 1
-            for event in map(event_of, page["events"]):
+            for event in map(event_of, sorted(page["events"], key=itemgetter("timestamp"))):
                 self._instances.add(event.instance)
                 self._newest_ms = max(self._newest_ms, event.time_ms)
                 yield event

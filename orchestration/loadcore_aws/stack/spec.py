@@ -105,10 +105,9 @@ class Stack(Head):
 
     def faults(self) -> Iterator[Fault]:
         yield from super().faults()
-        if "--" in self.name or self.name.startswith(("sthree-", "amzn-s3-demo-")):
-            yield Fault(("name",), f"is {self.name!r}; take none with --, and none that begins "
-                                   "with sthree- or amzn-s3-demo-, as buckets, repositories and "
-                                   "databases may not be called so")  # fmt: skip
+        if self.name.startswith(("xn--", "sthree-", "amzn-s3-demo-")):
+            yield Fault(("name",), f"is {self.name!r}; take none that begins with xn--, sthree- or "
+                                   "amzn-s3-demo-, as no bucket may be called so")  # fmt: skip
         if len(self.tags) > TAGS_MAX:
             yield Fault(("tags",), f"are {len(self.tags)}; give {TAGS_MAX} at most, as the stack "
                                    "itself needs the rest of AWS's 50")  # fmt: skip
@@ -125,6 +124,9 @@ class Stack(Head):
     def combined_faults(self) -> Iterator[Fault]:
         """What each table allows alone and the stack does not."""
         yield from self.scaling.combined_faults()
+        if "--" in self.name and (self.containers is not None or self.database is not None):
+            yield Fault(("name",), f"is {self.name!r}; take none with --, as no repository or "
+                                   "database may be called so")  # fmt: skip
         if self.containers is None and self.package is None:
             yield Fault(("package",), "is missing: say which wheel or RPM to install, or take "
                                       "[containers]")  # fmt: skip
