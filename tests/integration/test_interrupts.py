@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +20,7 @@ import pytest
 from hostile import ScriptedServer
 
 import loadcore as lc
+from loadcore import _engine
 
 PHASES = ["connecting", "warmup", "running", "draining", "done"]
 
@@ -111,6 +112,7 @@ def test_ctrl_c_with_a_stalled_target_waits_a_second_at_most(rate: int) -> None:
     with ScriptedServer(hostile.answering_then_silent(b"")) as server:
         measured, ended_s = _interrupted(server.url, rate, server)
         assert server.requests_settled(4) == 4
+    assert _engine.INTERRUPTED_DRAIN_S == 1  # what that second is; a busy machine takes more
     assert 0.9 < ended_s < SOON_S
     assert measured["interrupted"]
     assert measured["sent"] == measured["failed"]["timeout"] == 4
@@ -378,7 +380,8 @@ def test_waiting_lets_other_python_threads_run() -> None:
 def _threads() -> int:
     names = []
     for task in os.listdir("/proc/self/task"):
-        with open(f"/proc/self/task/{task}/comm") as comm:
+        # One of the server's may end between the two.
+        with suppress(FileNotFoundError), open(f"/proc/self/task/{task}/comm") as comm:
             names.append(comm.read())
     return sum(name.startswith("loadcore-load") for name in names)
 
