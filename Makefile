@@ -93,6 +93,9 @@ faults: build ## one fault alone at each call of a stack's life, a change in it:
 	  $(if $(MINUTES),LOADCORE_MINUTES=$(MINUTES)) xargs -P 4 -I{} \
 	  python -m pytest -q -s tests/aws/test_stack_faults.py -k 'alone and {}'
 
+explore: build ## the property tests with examples drawn anew; a failure prints how to replay it
+	@LOADCORE_EXPLORE=1 python -m pytest -q tests/property
+
 bench: build ## loadcore against wrk, oha, hey, k6, Locust and nginx: the table in docs/benchmarks.md
 	@tests/bench/peers
 	@tests/bench/run --write
