@@ -132,7 +132,7 @@ class Step:
         self._steps = steps
         self._account = steps.account
         self._time = steps.account.time
-        self._kind = find.kind_of(resource)
+        self._kind = find.kind_of(resource).begun()
         self._resource = resource
         self._settings = resolved(resource.settings, known)
         assert is_known(self._settings), f"{resource.address} refers to what is never made"

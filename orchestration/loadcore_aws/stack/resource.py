@@ -90,8 +90,8 @@ class Want:
 
 class Kind(ABC):
     """How one kind of resource is found, made, changed and removed. Its methods are called from
-    several threads, for several accounts; what it remembers between calls, if anything, is under a
-    lock, and only says what to tell or refuse: what is there, `find` alone knows.
+    several threads, for several accounts, so it remembers nothing between calls; one from `begun`
+    may, but only what to tell or refuse: what is there, `find` alone knows.
 
     Every method may raise botocore's errors as they come. `create` may be called again after it
     failed or its answer was lost; if the first call took effect, `find` has shown it by then or the
@@ -116,6 +116,10 @@ class Kind(ABC):
     ready_within_s: ClassVar[float] = 60.0
     """how long it may stand in one and the same state; see ready_within"""
     gone_within_s: ClassVar[float] = 120.0
+
+    def begun(self) -> Kind:
+        """For one resource in one command, and one thread."""
+        return self
 
     @abstractmethod
     def find(self, account: Account, owner: Owner) -> list[Found]:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from loadcore_aws.stack.kinds.limits import left_to_schedules
 from loadcore_aws.stack.kinds.ownership import all_found, name_in
-from loadcore_aws.stack.kinds.readiness import check_set_up, healthy_of, last_failure
+from loadcore_aws.stack.kinds.readiness import check_set_up, comes, healthy_of, last_failure, serves
 from loadcore_aws.stack.kinds.refresh import (
-    COMING,
     GIVES_UP_S,
     SERVICE,
     UNDER_WAY,
@@ -50,7 +49,8 @@ BOOT_S = 600.0
 DEPRECATED = "RemoveFromLoadBalancerLowPriority"
 """told to be suspended with all others, and cannot be resumed ("Considerations for suspending
 processes", Amazon EC2 Auto Scaling User Guide)"""
-OLD_RUNS_ON = "the old version runs on; AWS tries the new one for an hour, and then goes back"
+GOES_BACK = "AWS tries the new version for an hour, and then goes back"
+OLD_RUNS_ON = f"the old version runs on; {GOES_BACK}"
 OTHERS_COME = "until then AWS starts others in its place"
 
 
@@ -75,8 +75,13 @@ class AutoScalingGroup(Kind):
     def __init__(self) -> None:
         self._watch = Watch()
 
+    def begun(self) -> Kind:
+        return AutoScalingGroup()
+
     def find(self, account: Account, owner: Owner) -> list[Found]:
-        return all_found(groups_of(account, owner), lambda each: self._found(account, *each))
+        groups = groups_of(account, owner)
+        self._watch.look(i["InstanceId"] for _, group in groups for i in group["Instances"])
+        return all_found(groups, lambda each: self._found(account, *each))
 
     def _found(self, account: Account, address: str, listed: Mapping[str, Any]) -> Found:
         name = listed["AutoScalingGroupName"]
@@ -97,8 +102,9 @@ class AutoScalingGroup(Kind):
             "group_metrics": sorted(each["Metric"] for each in group.get("EnabledMetrics") or ()),
             "suspended": _suspended(group),
         }
-        serving = [i["InstanceId"] for i in group["Instances"] if _serves(i)]
-        coming = [i["InstanceId"] for i in group["Instances"] if _comes(i)]
+        serving = [i["InstanceId"] for i in group["Instances"] if serves(i)]
+        version = settings["template"]["version"]
+        coming = [i["InstanceId"] for i in group["Instances"] if comes(i, version)]
         attributes = {
             "arn": group["AutoScalingGroupARN"],
             "in_service": ",".join(serving),
@@ -202,19 +208,25 @@ class AutoScalingGroup(Kind):
         serving, coming = _ids(found, "in_service"), _ids(found, "coming")
         healthy, complaint = healthy_of(account, found.settings["target_groups"], serving)
         if "refresh" in found.attributes:
-            self._watch.see(account, found.attributes["refresh"])
+            self._watch.see(found.attributes["refresh"])
+            said = ""
             if found.attributes["status"] in UNDER_WAY:
-                check_set_up(account, found.address, coming - healthy, OLD_RUNS_ON)
-            note = self._watch.note(account, found.id)
-            return "; ".join(filter(None, (found.attributes["progress"], note)))
+                goes_on = OLD_RUNS_ON if healthy - coming else GOES_BACK
+                said = self._check_set_up(account, found, coming - healthy, goes_on)
+            return _joined(found.attributes["progress"], self._watch.note, said)
         desired = found.settings["desired"]
         if len(healthy) >= desired:
             return ""
-        check_set_up(account, found.address, coming - healthy, OTHERS_COME)
+        said = self._check_set_up(account, found, coming - healthy, OTHERS_COME)
         if len(serving) < desired:
             failure = last_failure(account, found.id)
-            return f"{len(serving)} of {desired} in service{failure and f'; {failure}'}"
-        return f"{len(healthy)} of {desired} healthy{complaint and f'; {complaint}'}"
+            return _joined(f"{len(serving)} of {desired} in service", failure, said)
+        return _joined(f"{len(healthy)} of {desired} healthy", complaint, said)
+
+    def _check_set_up(
+        self, account: Account, found: Found, instances: set[str], goes_on: str
+    ) -> str:
+        return check_set_up(account, found.address, instances, self._watch.before, goes_on)
 
 
 def groups_of(account: Account, owner: Owner) -> list[tuple[str, dict[str, Any]]]:
@@ -228,12 +240,8 @@ def groups_of(account: Account, owner: Owner) -> list[tuple[str, dict[str, Any]]
     return [(name, group) for name, group in named if name is not None]
 
 
-def _serves(instance: Mapping[str, Any]) -> bool:
-    return (instance["LifecycleState"], instance["HealthStatus"]) == ("InService", "Healthy")
-
-
-def _comes(instance: Mapping[str, Any]) -> bool:
-    return bool(instance["LifecycleState"].startswith(COMING))
+def _joined(state: str, *explanations: str) -> str:
+    return "; ".join(filter(None, (state, *explanations)))
 
 
 def _ids(found: Found, attribute: str) -> set[str]:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import loadcore as lc
 from loadcore_aws.stack.kinds import console
+from loadcore_aws.stack.kinds.refresh import COMING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Mapping, Set
 
     from loadcore_aws.stack.account import Account
 
 CONSOLES_MAX = 3
-"""looked at each time, as all instances are set up alike"""
+"""looked at each time, of those before and of the others, as all are set up alike"""
+
+
+def serves(instance: Mapping[str, Any]) -> bool:
+    return (instance["LifecycleState"], instance["HealthStatus"]) == ("InService", "Healthy")
+
+
+def comes(instance: Mapping[str, Any], version: str) -> bool:
+    """Or is there, of this version of the launch template."""
+    state, launched_from = instance["LifecycleState"], instance.get("LaunchTemplate") or {}
+    return bool(state.startswith(COMING) and launched_from.get("Version") == version)
 
 
 def healthy_of(
@@ -48,12 +59,26 @@ def last_failure(account: Account, group: str) -> str:
     return ""
 
 
-def check_set_up(account: Account, address: str, instances: Iterable[str], goes_on: str) -> None:
-    """Raises loadcore.RunError where one of these could not be set up; `goes_on` is what AWS makes
-    of that."""
-    for instance in sorted(instances)[:CONSOLES_MAX]:
+def check_set_up(
+    account: Account, address: str, instances: Set[str], before: Set[str], goes_on: str
+) -> str:
+    """What is to be said of the set-up of these, or nothing. Of those `before` the command it only
+    says what they said: they may be what it was to mend.
+
+    Raises loadcore.RunError where another one could not be set up; `goes_on` is what AWS makes of
+    that.
+    """
+    for instance in _some(instances - before):
         if why := console.failure_of(account, instance):
             raise lc.RunError(
                 f"{address}: the instance {instance} could not be set up: {why}; mend that and "
                 f"apply again ({goes_on})"
             )
+    for instance in _some(instances & before):
+        if why := console.failure_of(account, instance):
+            return f"{instance}, from before, could not be set up: {why}"
+    return ""
+
+
+def _some(instances: Set[str]) -> list[str]:
+    return sorted(instances)[:CONSOLES_MAX]

@@ -9,15 +9,13 @@ refresh works": where new instances do not pass their health checks it tries on 
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import loadcore as lc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from loadcore_aws.stack.account import Account
 
@@ -156,22 +154,27 @@ def _versions(group: Mapping[str, Any]) -> set[str]:
 
 
 class Watch:
-    """Which refreshes this command has started or waited for. A failed one among them is told; one
-    that failed before is no reason not to try again. For several threads."""
+    """What one command saw of one group. A refresh that it started or waited for and that failed is
+    told; one that failed before is no reason not to try again, and neither are instances `before`
+    it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._seen: WeakKeyDictionary[Account, set[str]] = WeakKeyDictionary()
-        self._notes: WeakKeyDictionary[Account, dict[str, str]] = WeakKeyDictionary()
+        self.note = ""
+        """what is to be said of the refresh that was started last"""
+        self._first_look: frozenset[str] | None = None
+        self._seen: set[str] = set()
 
-    def see(self, account: Account, refresh: str) -> None:
-        with self._lock:
-            self._seen.setdefault(account, set()).add(refresh)
+    @property
+    def before(self) -> frozenset[str]:
+        """The instances at the first look."""
+        return self._first_look or frozenset()
 
-    def note(self, account: Account, group: str) -> str:
-        """What is to be said of the refresh that was started last, or nothing."""
-        with self._lock:
-            return self._notes.get(account, {}).get(group, "")
+    def look(self, instances: Iterable[str]) -> None:
+        if self._first_look is None:
+            self._first_look = frozenset(instances)
+
+    def see(self, refresh: str) -> None:
+        self._seen.add(refresh)
 
     def start(
         self,
@@ -190,9 +193,9 @@ class Watch:
         """
         client = account.client(SERVICE)
         last = last_refresh(account, group)
-        self._remember(account, group, _tried_again(last, launch))
+        self.note = _tried_again(last, launch)
         if last is not None:
-            self._check(account, group, last)
+            self._check(group, last)
             if last.status in UNDER_WAY:
                 client.cancel_instance_refresh(AutoScalingGroupName=group)
         preferences: dict[str, Any] = {
@@ -209,21 +212,13 @@ class Watch:
             DesiredConfiguration=dict(launch),
             Preferences=preferences,
         )
-        self.see(account, answer["InstanceRefreshId"])
+        self.see(answer["InstanceRefreshId"])
 
-    def _remember(self, account: Account, group: str, note: str) -> None:
-        with self._lock:
-            self._notes.setdefault(account, {})[group] = note
-
-    def _check(self, account: Account, group: str, last: Refresh) -> None:
-        """Told once: whoever applies again wants another try."""
+    def _check(self, group: str, last: Refresh) -> None:
         if last.active or last.successful or last.status == "Cancelled":
             return
-        with self._lock:
-            seen = self._seen.get(account, set())
-            if last.id not in seen:
-                return
-            seen.discard(last.id)
+        if last.id not in self._seen:
+            return
         what = (
             "the old version runs on"
             if last.status == "RollbackSuccessful"
