@@ -20,8 +20,10 @@ IMAGE_TAG = "loadcore:image-tag"
 """A tag that keeps which tag of the repository the image's digest was taken from."""
 
 DELETE_AT_ONCE_MAX = 10
-REVISIONS_BY_HAND_MAX = 20
-"""so many on top of the stack's own do not hide that the family is the stack's"""
+NAME = "main"
+LOOKED_AT = {"ASC": 1, "DESC": 5}
+"""of a family's active revisions: the oldest is the stack's own, which deregisters none before its
+end; where somebody else has, one of the newest may be"""
 
 
 class TaskDefinition(Kind):
@@ -30,11 +32,11 @@ class TaskDefinition(Kind):
     `stop_timeout_s`, `log_group`, `region`, `execution_role`, `task_role` (ARNs), `others` (names
     of whatever else is in the revision, or not as it is registered here; none).
 
-    Every change is a new revision. The image is named by the digest which the tag has at the time,
-    so that all tasks of a revision run the same; where the tag has been moved since, by a publish,
-    that is a change too. Found is the newest revision, whoever registered it, as that is what the
-    next deployment by hand would run; its id is the family's name, the attribute `arn` the
-    revision's.
+    Each stack has one at most, of a known family. Every change is a new revision. The image is
+    named by the digest which the tag has at the time, so that all tasks of a revision run the same;
+    where the tag has been moved since, by a publish, that is a change too. Found is the newest
+    revision, whoever registered it, as that is what the next deployment by hand would run; its id
+    is the family's name, the attribute `arn` the revision's.
     """
 
     name = "task_definition"
@@ -56,7 +58,8 @@ class TaskDefinition(Kind):
                 return None
             raise
         tags = tag_dict(answer.get("tags"))
-        marked = tags if STACK in tags else self._tags_before(account, family)
+        look_back = STACK not in tags and family == owner.physical(NAME)
+        marked = self._tags_before(account, family) if look_back else tags
         name = name_in(marked, owner, self.name)
         if name is None:
             return None
@@ -70,17 +73,18 @@ class TaskDefinition(Kind):
         return Found(self.name, name, family, settings, attributes, tags=tags)
 
     def _tags_before(self, account: Account, family: str) -> dict[str, str]:
-        """Of the newest revision of a stack: tags are a revision's, and one that was registered by
-        hand may have none."""
+        """Of a revision of a stack: tags are a revision's, and those that are registered by hand or
+        by a pipeline may have none, however many they are."""
         ecs = account.client("ecs")
-        newest = ecs.list_task_definitions(
-            familyPrefix=family, status="ACTIVE", sort="DESC", maxResults=REVISIONS_BY_HAND_MAX
-        )
-        for arn in newest["taskDefinitionArns"]:
-            answer = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
-            tags = tag_dict(answer.get("tags"))
-            if STACK in tags:
-                return tags
+        for sort, most in LOOKED_AT.items():
+            listed = ecs.list_task_definitions(
+                familyPrefix=family, status="ACTIVE", sort=sort, maxResults=most
+            )
+            for arn in listed["taskDefinitionArns"]:
+                answer = ecs.describe_task_definition(taskDefinition=arn, include=["TAGS"])
+                tags = tag_dict(answer.get("tags"))
+                if STACK in tags:
+                    return tags
         return {}
 
     def create(self, account: Account, want: Want) -> None:
