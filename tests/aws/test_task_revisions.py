@@ -29,28 +29,17 @@ class Revisions:
     def pages(self, service: str, operation: str, key: str, **parameters: Any) -> list[str]:
         return [name for name in self.families if name.startswith(parameters["familyPrefix"])]
 
-    def list_task_definitions(
-        self,
-        *,
-        familyPrefix: str,
-        status: str,
-        sort: str,
-        maxResults: int,  # noqa: N803
-    ) -> dict[str, Any]:
+    def list_task_definitions(self, **asked: Any) -> dict[str, Any]:
         self.calls += 1
-        numbers = range(1, len(self.families[familyPrefix]) + 1)
-        ordered = {"ASC": list(numbers), "DESC": list(reversed(numbers))}[sort]
-        arns = [f"{familyPrefix}:{number}" for number in ordered[:maxResults]]
+        family = asked["familyPrefix"]
+        numbers = range(1, len(self.families[family]) + 1)
+        ordered = {"ASC": list(numbers), "DESC": list(reversed(numbers))}[asked["sort"]]
+        arns = [f"{family}:{number}" for number in ordered[: asked["maxResults"]]]
         return {"taskDefinitionArns": arns}
 
-    def describe_task_definition(
-        self,
-        *,
-        taskDefinition: str,
-        include: list[str],  # noqa: N803
-    ) -> dict[str, Any]:
+    def describe_task_definition(self, **asked: Any) -> dict[str, Any]:
         self.calls += 1
-        family, _, number = taskDefinition.partition(":")
+        family, _, number = asked["taskDefinition"].partition(":")
         revisions = self.families[family]
         tags = revisions[int(number or len(revisions)) - 1]
         container = {"name": "likes", "image": "theirs"}
