@@ -120,8 +120,11 @@ def test_it_is_baked_again_only_when_something_in_it_changed(world: World, aws: 
     assert count(aws) == {"ec2.image": 1, "ec2.snapshot": 1}
 
 
-def test_a_template_instance_that_fails_says_why_and_goes(world: World, aws: Front) -> None:
-    play_machine(world, aws, says="[ 7.1] cloud-init: loadcore user data: FAILED: no room\r\nmore")
+@pytest.mark.parametrize("word", ["FAILED", "NOT YET"])
+def test_a_template_instance_that_fails_says_why_and_goes(
+    world: World, aws: Front, word: str
+) -> None:
+    play_machine(world, aws, says=f"[ 7.1] cloud-init: loadcore user data: {word}: no room\r\nmore")
     outcome = world.apply(baked(world))
     ((address, error),) = outcome.failed
     assert address == "image.baked"

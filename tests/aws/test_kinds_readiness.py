@@ -97,6 +97,26 @@ def test_a_set_up_that_goes_on_is_waited_for_as_long_as_its_grace(world: World) 
     assert world.account.time.now() - begin < 1200
 
 
+def test_a_service_that_is_healthy_late_is_waited_for(world: World) -> None:
+    """User data gives it two minutes, the group's grace five."""
+    begin = world.account.time.now()
+
+    def console() -> str:
+        since_s = world.account.time.now() - begin
+        if since_s >= 150:
+            return ""
+        late = "NOT YET: not healthy after 120 s: it reads its log\r\n"
+        return f"loadcore user data: {late if since_s >= 120 else 'stack demo'}"
+
+    play_set_up(world, lambda: dict.fromkeys(instances_of(world), console()))
+    told: list[Event] = []
+    assert world.apply(SMALL, told.append).complete
+    late = [event.detail for event in told if "reads its log" in event.detail]
+    assert late
+    assert all(detail.startswith("0 of 2 healthy; i-") for detail in late)
+    assert all(": not healthy after 120 s: it reads its log" in detail for detail in late)
+
+
 def test_a_type_without_the_newest_console_is_asked_for_the_older_one(
     world: World, aws: Front
 ) -> None:

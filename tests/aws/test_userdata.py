@@ -239,6 +239,28 @@ def test_the_migration_runs_once_with_the_services_environment(tmp_path: Path) -
     assert failing.stdout.endswith("FAILED: the migration ended with exit code 7\n")
 
 
+@pytest.mark.parametrize(
+    ("code", "told", "said"),
+    [
+        (0, "", "goes on"),
+        (4, "a\nloadcore: not healthy after 120 s: no", "NOT YET: not healthy after 120 s: no"),
+        (2, "loadcore: port must be a number", "FAILED: port must be a number"),
+    ],
+)
+def test_a_service_that_takes_its_time_has_not_failed(
+    tmp_path: Path, code: int, told: str, said: str
+) -> None:
+    """As `loadcore_aws.instance ready` ends."""
+    python = tmp_path / "bin/python"
+    python.parent.mkdir()
+    python.write_text(f"#!/bin/sh\n[ \"$*\" = '-m loadcore_aws.instance ready --timeout 120' ] || "
+                      f"exit 9\necho '{told}' >&2\nexit {code}\n")  # fmt: skip
+    python.chmod(0o755)
+    done = parts(PLAN, f"HOME_DIR={tmp_path}; wait_until_healthy; say 'goes on'")
+    assert done.stdout == f"loadcore user data: {said}\n"
+    assert done.returncode == (1 if code else 0)
+
+
 def test_only_root_reads_the_services_environment(tmp_path: Path) -> None:
     plan = replace(PLAN, environment={"TOKEN": "it's a secret"})
     drop_in = service_drop_in(plan)

@@ -4,6 +4,7 @@ log is shipped by what it has yet to install."""
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -14,11 +15,19 @@ from loadcore_aws.stack.kinds.tolerant import unless_gone
 if TYPE_CHECKING:
     from loadcore_aws.stack.account import Account
 
-FAILED = re.compile(r"loadcore user data: FAILED: (.*)")
+ENDED = re.compile(r"loadcore user data: (FAILED|NOT YET): (.*)")
 
 
-def failure_of(account: Account, instance: str) -> str:
-    """Why its user data failed, or nothing as far as is known.
+@dataclass(frozen=True)
+class Trouble:
+    """Why user data ended early; `final` where it failed, else the service may yet get healthy."""
+
+    why: str
+    final: bool
+
+
+def trouble_of(account: Account, instance: str) -> Trouble | None:
+    """None as far as nothing is known.
 
     Of the newest console where the type offers that ("Instance console output", Amazon EC2 User
     Guide); elsewhere it appears some minutes late.
@@ -30,5 +39,5 @@ def failure_of(account: Account, instance: str) -> str:
         if code_of(error) not in {"UnsupportedOperation", "InvalidParameterCombination"}:
             raise
         answer = unless_gone(ec2.get_console_output, InstanceId=instance)
-    said = FAILED.search((answer or {}).get("Output", ""))
-    return said[1].strip() if said else ""
+    said = ENDED.search((answer or {}).get("Output", ""))
+    return Trouble(said[2].strip(), said[1] == "FAILED") if said else None

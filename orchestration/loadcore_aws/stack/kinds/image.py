@@ -208,11 +208,13 @@ class Image(Kind):
         return "" if found.state == AVAILABLE else found.state
 
     def _check_set_up(self, account: Account, instance: str) -> None:
-        if why := console.failure_of(account, instance):
+        """A service that is not healthy in time is final here: user data ended before it came to
+        stopping the instance."""
+        if trouble := console.trouble_of(account, instance):
             account.client("ec2").terminate_instances(InstanceIds=[instance])
             raise lc.RunError(
                 f"image.baked: the template instance {instance} could not be set up and is being "
-                f"terminated: {why}; mend that and repeat the command"
+                f"terminated: {trouble.why}; mend that and repeat the command"
             )
 
 

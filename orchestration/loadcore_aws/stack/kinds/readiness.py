@@ -68,16 +68,21 @@ def check_set_up(
     Raises loadcore.RunError where another one could not be set up; `goes_on` is what AWS makes of
     that.
     """
-    for instance in _some(instances - before):
-        if why := console.failure_of(account, instance):
+    notes = []
+    for instance in (*_some(instances - before), *_some(instances & before)):
+        trouble = console.trouble_of(account, instance)
+        if trouble is None:
+            continue
+        if not trouble.final:
+            notes.append(f"{instance}: {trouble.why}")
+        elif instance in before:
+            notes.append(f"{instance}, from before, could not be set up: {trouble.why}")
+        else:
             raise lc.RunError(
-                f"{address}: the instance {instance} could not be set up: {why}; mend that and "
-                f"apply again ({goes_on})"
+                f"{address}: the instance {instance} could not be set up: {trouble.why}; mend that "
+                f"and apply again ({goes_on})"
             )
-    for instance in _some(instances & before):
-        if why := console.failure_of(account, instance):
-            return f"{instance}, from before, could not be set up: {why}"
-    return ""
+    return next(iter(notes), "")
 
 
 def _some(instances: Set[str]) -> list[str]:
