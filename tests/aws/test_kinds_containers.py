@@ -354,13 +354,38 @@ ROLLED_BACK = {
 
 
 def test_a_rollout_is_waited_for(world: World) -> None:
-    kind = ContainerService()
+    kind = ContainerService().begun({"desired_min": 2})
     found = seen(world, Ecs())
     assert kind.pending(world.account, found) == "1 of 2 tasks run"
     done = {"deployments": [{"status": "PRIMARY", "rolloutState": "COMPLETED"}]}
     assert kind.pending(world.account, seen(world, Ecs(**done, runningCount=2))) == ""
-    # A task that stopped, or one more that a policy wants, is no deployment.
+    # A task that stopped is no deployment.
     assert kind.pending(world.account, seen(world, Ecs(**done))) == "1 of 2 tasks run"
+    many = {"runningCount": 10, "desiredCount": 10}
+    assert kind.pending(world.account, seen(world, Ecs(**many))) == "10 of 10 tasks run"
+    # Somebody has made it fewer than are to be: that is changed before.
+    assert kind.pending(world.account, seen(world, Ecs(**done, desiredCount=1))) == ""
+
+
+def test_tasks_that_policies_ask_and_a_quota_holds_back_stop_no_apply(published: World) -> None:
+    """The very next one may be to lower what they ask."""
+    world = published
+    world.settle(designed(world))
+    service = world.one("container_service.main").attributes["name"]
+    ecs = world.client("ecs")
+    ecs.update_service(cluster="demo-main", service=service, desiredCount=4)
+
+    def short(parsed: dict[str, Any], **_: object) -> None:
+        for each in parsed.get("services", ()):
+            each["runningCount"] = min(each["runningCount"], 3)
+
+    ecs.meta.events.register("after-call.ecs.DescribeServices", short)
+    begin_s = world.account.time.now()
+    scaled = replace(SCALED, group=replace(SCALED.group, max=6))
+    world.settle(designed(world, scaled))
+    assert world.account.time.now() - begin_s < 120.0
+    found = world.one("container_service.main")
+    assert (found.attributes["running"], found.attributes["desired"]) == ("3", "4")
 
 
 def test_a_version_that_ecs_has_rolled_back_is_told_and_not_tried_again(world: World) -> None:

@@ -132,9 +132,9 @@ class Step:
         self._steps = steps
         self._account = steps.account
         self._time = steps.account.time
-        self._kind = find.kind_of(resource).begun()
         self._resource = resource
         self._settings = resolved(resource.settings, known)
+        self._kind = find.kind_of(resource).begun(self._settings)
         assert is_known(self._settings), f"{resource.address} refers to what is never made"
         digest = fixed_digest(self._kind, self._settings) if self._kind.fixed else ""
         self._want = Want(

@@ -117,8 +117,8 @@ class Kind(ABC):
     """how long it may stand in one and the same state; see ready_within"""
     gone_within_s: ClassVar[float] = 120.0
 
-    def begun(self) -> Kind:
-        """For one resource in one command, and one thread."""
+    def begun(self, want: Settings) -> Kind:
+        """For one resource, which is to have `want`, in one command and one thread."""
         return self
 
     @abstractmethod

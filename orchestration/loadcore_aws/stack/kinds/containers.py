@@ -146,6 +146,10 @@ class ContainerService(Kind):
     Developer Guide), and a service without tasks may have no figures for one to ring. So apply
     takes it to the nearer of the two.
 
+    A deployment is waited for until ECS calls it complete, after that only tasks that lack to
+    `desired_min`: policies may ask more than the account's quota allows, which must not keep an
+    apply from changing them.
+
     Left alone are the platform version and the rebalancing over zones, whose defaults AWS moves,
     and the name and the launch type, which cannot be changed.
 
@@ -160,6 +164,12 @@ class ContainerService(Kind):
     unread = frozenset({"desired"})
     ready_within_s = 1200.0
     gone_within_s = 900.0
+
+    def __init__(self, tasks_min: int = 0) -> None:
+        self._tasks_min = tasks_min
+
+    def begun(self, want: Settings) -> Kind:
+        return ContainerService(want["desired_min"])
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
         services = [
@@ -249,8 +259,10 @@ class ContainerService(Kind):
         if found.state == "FAILED":
             raise lc.RunError(_given_up(found))
         running, desired = int(found.attributes["running"]), int(found.attributes["desired"])
-        if found.state == "COMPLETED" and running >= desired:
-            return ""
+        if found.state == "COMPLETED":
+            desired = min(desired, self._tasks_min)
+            if running >= desired:
+                return ""
         return f"{running} of {desired} tasks run"
 
     def going(self, found: Found) -> bool:

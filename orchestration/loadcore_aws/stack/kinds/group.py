@@ -75,7 +75,7 @@ class AutoScalingGroup(Kind):
     def __init__(self) -> None:
         self._watch = Watch()
 
-    def begun(self) -> Kind:
+    def begun(self, want: Settings) -> Kind:
         return AutoScalingGroup()
 
     def find(self, account: Account, owner: Owner) -> list[Found]:
