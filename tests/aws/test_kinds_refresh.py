@@ -186,6 +186,23 @@ def test_a_refresh_that_never_ends_is_told_after_its_bound(world: World, aws: Fr
     assert world.account.time.now() - begin < 5500
 
 
+def test_a_newer_version_does_not_wait_for_the_instances_of_the_one_before(
+    world: World, aws: Front
+) -> None:
+    """Which take half an hour to boot, warm up and drain; AWS waits for them when it cancels a
+    refresh, unless told otherwise."""
+    settled(world, SMALL)
+    slow(world, aws, 1800)
+    world.release("second")
+    stop = threading.Event()
+    world.apply(SMALL, lambda event: stop.set() if "refresh" in event.detail else None, stop)
+    begin = world.account.time.now()
+    world.release("third")
+    settled(world, SMALL)
+    assert versions(world) == {"3"}
+    assert world.account.time.now() - begin < 2 * 1800 + 600
+
+
 def in_another_process(world: World, aws: Front) -> World:
     """Which knows nothing of what this one has seen."""
     return replace(world, account=Account(REGION, endpoint_url=aws.url, time=world.account.time))

@@ -140,16 +140,17 @@ def _told(request: Request, refresh: Refresh) -> dict[str, Any]:
 
 def _advance(request: Request, moto: Moto, refresh: Refresh) -> None:
     if refresh.status == "Cancelling":
-        _end(refresh, "Cancelled")
+        if not (refresh.cancel_waits and _in_transition(moto, refresh)):
+            _end(refresh, "Cancelled")
         return
     if refresh.status == "RollbackInProgress":
         _replace(request, moto, refresh, len(refresh.pending), refresh.old)
         _end(refresh, "RollbackSuccessful")
         return
     refresh.status = "InProgress"
-    if (now_s := moto.switches.clock()) - refresh.since < moto.switches.refresh_batch_s:
+    if _in_transition(moto, refresh):
         return
-    refresh.since = now_s
+    refresh.since = moto.switches.clock()
     failing = moto.switches.refresh_fails and refresh.total > 0
     count = max(1, refresh.total // 2) if failing else refresh.batch
     _replace(request, moto, refresh, count, refresh.wanted)
@@ -162,6 +163,10 @@ def _advance(request: Request, moto: Moto, refresh: Refresh) -> None:
     elif not refresh.pending:
         _give(request, moto, refresh.wanted)
         _end(refresh, "Successful")
+
+
+def _in_transition(moto: Moto, refresh: Refresh) -> bool:
+    return moto.switches.clock() - refresh.since < moto.switches.refresh_batch_s
 
 
 def _end(refresh: Refresh, status: Any) -> None:
@@ -223,6 +228,7 @@ def cancel(request: Request, moto: Moto) -> Answer:
         if refresh is None:
             return _none_active(request)
         refresh.status = "Cancelling"
+        refresh.cancel_waits = request.text("WaitForTransitioningInstances") != "false"
         return query_answer(request, {"InstanceRefreshId": refresh.id})
 
 

@@ -42,6 +42,8 @@ class Refresh:
     since: float
     reason: str = ""
     ended: str = ""
+    cancel_waits: bool = False
+    """for the instances on their way, once it is to end"""
 
     @property
     def active(self) -> bool:

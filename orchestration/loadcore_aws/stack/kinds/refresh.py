@@ -187,7 +187,9 @@ class Watch:
         warmup_s: int | None,
     ) -> None:
         """Instances that are as wanted already are skipped, so one that was begun in vain costs
-        nothing. Another one under way ends first: AWS says InstanceRefreshInProgress until then.
+        nothing. Another one under way ends first, without the instances that it is launching and
+        draining, which may take longer than AWS is asked again while it says
+        InstanceRefreshInProgress; the new one replaces what comes of them.
 
         Raises loadcore.RunError where the last one was watched and came to nothing.
         """
@@ -197,7 +199,9 @@ class Watch:
         if last is not None:
             self._check(group, last)
             if last.status in UNDER_WAY:
-                client.cancel_instance_refresh(AutoScalingGroupName=group)
+                client.cancel_instance_refresh(
+                    AutoScalingGroupName=group, WaitForTransitioningInstances=False
+                )
         preferences: dict[str, Any] = {
             "MinHealthyPercentage": min_healthy_percent,
             "MaxHealthyPercentage": max_healthy_percent,
