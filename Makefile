@@ -13,7 +13,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell nproc)
 CXX_FILES = find cpp tests -name '*.[ch]pp' -print0
 
 .PHONY: help demo test check setup build build-demo lint format types test-unit test-py test-cpp \
-        asan tsan tidy fuzz test-install bench crash simulate faults lock clean
+        asan tsan tidy fuzz test-install bench crash simulate explore faults lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
