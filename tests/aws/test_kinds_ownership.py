@@ -105,6 +105,20 @@ def test_a_bucket_without_the_stacks_tags_is_left_as_it_is(
     assert world.found() == []  # so that no destroy and no sweep removes it
 
 
+def test_tags_that_somebody_replaced_can_be_put_back(world: World) -> None:
+    """S3 has one call for all tags of a bucket, and cost reports make people use it."""
+    wanted = package.resources(STACK, world.facts)
+    world.settle(wanted)
+    s3, name = world.client("s3"), its_name(world)
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list({"cost-center": "7"})})
+    said = refused(world, wanted, "bucket.packages")
+    _, _, told = said.partition("put back ")
+    tags = dict(each.split(" = ") for each in told.split(" and "))
+    s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": tag_list({"cost-center": "7", **tags})})
+    world.settle(wanted)
+    assert world.one("bucket.packages").tags["cost-center"] == "7"
+
+
 def test_where_a_second_creation_succeeds_none_is_asked_for(world: World, aws: Front) -> None:
     """As in us-east-1, where it takes away the bucket's access control lists as well."""
     there = in_region(world, aws, "us-east-1")

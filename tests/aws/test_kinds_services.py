@@ -415,7 +415,8 @@ def test_a_function_of_somebody_elses_is_not_taken_over(with_role: World) -> Non
     assert address == "function.controller"
     assert str(error) == (
         "function.controller: there is a function demo-controller that is not of this stack; give "
-        "the stack another name"
+        "the stack another name, or, if it is this stack's and has lost its tags, put back "
+        "loadcore:stack = demo and loadcore:resource = function.controller"
     )
 
 

@@ -34,10 +34,12 @@ def check_ours(tags: Mapping[str, str], want: Want, there: str) -> None:
 
     Raises loadcore.RunError where its tags do not say that it is the stack's.
     """
-    if any(tags.get(key) != want.tags[key] for key in (STACK, RESOURCE)):
+    ours = {key: want.tags[key] for key in (STACK, RESOURCE)}
+    if not ours.items() <= tags.items():
+        put_back = " and ".join(f"{key} = {value}" for key, value in ours.items())
         raise lc.RunError(
             f"{want.address}: there is a {there} that is not of this stack; give the stack another "
-            "name"
+            f"name, or, if it is this stack's and has lost its tags, put back {put_back}"
         )
 
 
