@@ -83,6 +83,17 @@ def test_a_policy_has_an_arn_and_its_alarms_go_with_it(account: Account, aws: Fr
     assert aws.inventory() == {"ec2.launch_template": ["template"]}
 
 
+def test_a_groups_schedules_go_with_it(account: Account, aws: Front) -> None:
+    account.template()
+    account.group(1)
+    account.autoscaling.put_scheduled_update_group_action(
+        AutoScalingGroupName="g", ScheduledActionName="morning", Recurrence="0 8 * * *", MinSize=1
+    )
+    assert aws.inventory()["autoscaling.schedule"] == ["morning"]
+    account.autoscaling.delete_auto_scaling_group(AutoScalingGroupName="g", ForceDelete=True)
+    assert aws.inventory() == {"ec2.launch_template": ["template"]}
+
+
 def test_scaling_activities_tell_what_came_and_went(account: Account) -> None:
     account.template()
     account.group(1)

@@ -142,6 +142,11 @@ def delete(request: Request, moto: Moto) -> Answer:
         client = moto.client("autoscaling", request.region)
         for policy in client.describe_policies(AutoScalingGroupName=where[1])["ScalingPolicies"]:
             client.delete_policy(AutoScalingGroupName=where[1], PolicyName=policy["PolicyName"])
+        listed = client.describe_scheduled_actions(AutoScalingGroupName=where[1])
+        for action in listed["ScheduledUpdateGroupActions"]:
+            client.delete_scheduled_action(
+                AutoScalingGroupName=where[1], ScheduledActionName=action["ScheduledActionName"]
+            )
         with moto.lock:
             state = moto.state
             for key in [k for k in state.tracking_alarms if k[:2] == where]:

@@ -63,8 +63,8 @@ TABLE: dict[str, tuple[Handler, str]] = {
     ),
     "autoscaling.DeleteAutoScalingGroup": (
         groups.delete,
-        "leaves its policies and the alarms of target tracking; deletes a group with instances "
-        "without ForceDelete (refused with strict_dependencies)",
+        "leaves its policies, schedules and the alarms of target tracking; deletes a group with "
+        "instances without ForceDelete (refused with strict_dependencies)",
     ),
     "autoscaling.SetDesiredCapacity": (groups.set_desired, "goes beyond MinSize and MaxSize"),
     "autoscaling.TerminateInstanceInAutoScalingGroup": (
