@@ -37,11 +37,7 @@ def designed(world: World, stack: Stack = TASKS) -> list[Resource]:
 def world(aws: Front) -> World:
     """With a service that runs."""
     made = make(aws)
-    for name in GROUPS:
-        group = made.client("ec2").create_security_group(
-            GroupName=name, Description="of the test", VpcId=made.facts.default_vpc
-        )
-        made.know("security_group", name, group["GroupId"])
+    made.know_security_groups(*GROUPS)
     made.settle([containers.repository()])
     made.push_image("demo-main", "latest", "first")
     made.settle(designed(made))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from database_making import Making
 from services_world import World, make
+from told_rds import ToldRds
 
 import loadcore as lc
 from loadcore_aws.stack.design import database
@@ -27,11 +28,7 @@ PASSWORD = "known to many"
 @pytest.fixture
 def world(aws: Front) -> World:
     made = make(aws)
-    for name in ("database", "other"):
-        group = made.client("ec2").create_security_group(
-            GroupName=name, Description="of the test", VpcId=made.facts.default_vpc
-        )
-        made.know("security_group", name, group["GroupId"])
+    made.know_security_groups("database", "other")
     return made
 
 
@@ -168,20 +165,11 @@ def test_a_database_put_in_the_place_of_the_stacks_is_not_taken_for_it(world: Wo
 
 def told(wanted: dict[str, Any], *changed: str) -> dict[str, Any]:
     """Of ModifyDBInstance."""
-    calls = list[dict[str, Any]]()
-
-    class Rds:
-        def client(self, service: str) -> Rds:
-            return self
-
-        def modify_db_instance(self, **parameters: Any) -> None:
-            calls.append(parameters)
-
-    account: Any = Rds()
+    account: Any = ToldRds()
     found = Found("database", "main", "demo-main", {}, {"arn": "arn:db"}, "available")
     want = Want("database.main", "demo-main", wanted, {}, "token")
     Kind().update(account, found, want, frozenset(changed))
-    (call,) = calls
+    (call,) = account.calls
     return {k: v for k, v in call.items() if k not in ("DBInstanceIdentifier", "ApplyImmediately")}
 
 

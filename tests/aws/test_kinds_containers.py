@@ -49,11 +49,7 @@ KINDS = {"role", "repository", "cluster", "task_definition", "container_service"
 @pytest.fixture
 def world(aws: Front) -> World:
     made = make(aws)
-    for name in ("balancer", "instances"):
-        group = made.client("ec2").create_security_group(
-            GroupName=name, Description="of the test", VpcId=made.facts.default_vpc
-        )
-        made.know("security_group", name, group["GroupId"])
+    made.know_security_groups("balancer", "instances")
     return made
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from services_world import World, make
+from told_rds import ToldRds
 
 import loadcore as lc
 from loadcore_aws.stack import find, status, sweep
@@ -295,21 +296,12 @@ def test_performance_is_told_of_large_disks_and_of_no_others(
     """RDS answers otherwise that both size and IOPS must be specified, that 3000 is no valid value,
     or that it cannot be specified for less than 400."""
     found = database("available", AllocatedStorage=had_gb, **had)
-    calls = list[dict[str, Any]]()
-
-    class Rds:
-        def client(self, service: str) -> Rds:
-            return self
-
-        def modify_db_instance(self, **parameters: Any) -> None:
-            calls.append(parameters)
-
-    account: Any = Rds()
+    account: Any = ToldRds()
     settings = {**found.settings, "disk_gb": wanted_gb}
     want = Want(found.address, "demo-main", settings, {}, "token")
     Database().update(account, found, want, frozenset({"disk_gb"}))
-    (call,) = calls
+    (call,) = account.calls
     call.pop("DBInstanceIdentifier")
     assert call == {"ApplyImmediately": True, "AllocatedStorage": wanted_gb, **told}
     Database().update(account, found, want, frozenset({"backup_days"}))
-    assert calls[1].keys().isdisjoint(STRIPED_BASE)
+    assert account.calls[1].keys().isdisjoint(STRIPED_BASE)

@@ -6,13 +6,14 @@ import json
 import resource
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from command import loadcore
 from likes_process import likes_process
+from waiting import comes_true
 from wire import Wire, request
 
 import loadcore as lc
@@ -30,15 +31,6 @@ GET = request("/v1/victim/likes")
 def quick() -> Iterator[lc.Service]:
     with lc.serve(threads=1, limits=QUICK) as service:
         yield service
-
-
-def comes_true(condition: Callable[[], bool], within_s: float = 20.0) -> bool:
-    end = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 def is_served(port: int) -> bool:

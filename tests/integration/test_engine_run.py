@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ import hostile
 import pytest
 from hostile import ScriptedServer
 from open_loop import assert_all_due
+from waiting import comes_true, until
 
 import loadcore as lc
 
@@ -35,13 +36,6 @@ def _balanced(requests: lc.Requests) -> bool:
         requests.scheduled == requests.sent + requests.dropped + requests.unsent
         and requests.sent == ended
     )
-
-
-def _until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def _all_completed(requests: int) -> lc.Requests:
@@ -222,12 +216,12 @@ def test_a_target_that_goes_away_and_comes_back(rate: int | None, threads: int) 
             threads=threads,
             timeout=20,
         ) as handle:
-            _until(lambda: handle.progress().requests.completed > 0)
+            until(lambda: handle.progress().requests.completed > 0)
             server.vanish()
             gone_s = handle.progress().elapsed
             time.sleep(1)
             refused = handle.progress().requests.failed.connect
-            _until(lambda: handle.progress().requests.failed.connect > refused)
+            until(lambda: handle.progress().requests.failed.connect > refused)
             back_s = handle.progress().elapsed
             server.appear()
             run = handle.wait()
@@ -432,10 +426,7 @@ def test_runs_leave_nothing_behind() -> None:
         def as_before() -> bool:
             """No more than there was; what other tests had left may have gone."""
             # The server's threads see the end of their connections a moment later.
-            deadline = time.monotonic() + 20
-            while not (fewer := _no_more_than(before)) and time.monotonic() < deadline:
-                time.sleep(0.01)
-            return fewer
+            return comes_true(lambda: _no_more_than(before))
 
         nobody = _nobody_listens()
         gc.collect()  # what tests before this one may have left is not to go in between

@@ -26,6 +26,7 @@ from target import (
     trickling,
     unused_port,
 )
+from waiting import comes_true, until
 
 import loadcore as lc
 from loadcore import _engine
@@ -109,13 +110,6 @@ def test_a_bad_target_is_counted_by_kind_and_the_run_ends_on_time(
     assert not any(failed.values())
     assert took < 15
     assert run.requests.completed == (run.requests.sent if kind == "status" else 0)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_target_that_is_not_there_raises_one_sentence() -> None:
@@ -219,9 +213,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], bool]]
     wait = lc.RunHandle.wait
 
     def send(condition: Callable[[], bool]) -> None:
-        end = time.monotonic() + 20
-        while not condition() and time.monotonic() < end:
-            time.sleep(0.01)
+        comes_true(condition)
         os.kill(os.getpid(), signal.SIGINT)
 
     def interrupted_wait(handle: lc.RunHandle, timeout: float | None = None) -> lc.Run:

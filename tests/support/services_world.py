@@ -87,6 +87,13 @@ class World:
         assert outcome.complete, [str(error) for _, error in outcome.failed]
         assert self.changes(wanted) == {}
 
+    def know_security_groups(self, *names: str) -> None:
+        for name in names:
+            group = self.client("ec2").create_security_group(
+                GroupName=name, Description="of the test", VpcId=self.facts.default_vpc
+            )
+            self.know("security_group", name, group["GroupId"])
+
     def destroy(self) -> Outcome:
         return converge.destroy(self.owner, self.account)
 

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "../comes_true.hpp"
 #include "counter/recovery.hpp"
 #include "loadcore/base/error.hpp"
 #include "reference.hpp"
@@ -30,6 +31,7 @@ using loadcore::counter::simulated::Operation;
 using loadcore::counter::simulated::PowerLoss;
 using loadcore::counter::simulated::SimulatedDisk;
 using loadcore::counter::simulated::Step;
+using loadcore::test::comes_true;
 
 namespace {
 
@@ -37,15 +39,6 @@ Addition add(DurableLikes& store, std::string_view user, std::string_view key = 
   Addition addition{.user = user, .key = key};
   store.add({&addition, 1});
   return addition;
-}
-
-template <typename Condition>
-bool comes_true(Condition condition) {
-  for (int i = 0; i < 2000; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  return false;
 }
 
 }  // namespace

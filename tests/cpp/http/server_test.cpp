@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "../comes_true.hpp"
 #include "loadcore/base/error.hpp"
 #include "server_client.hpp"
 
@@ -57,11 +58,7 @@ loadcore::http::HandlerFactory echo() {
 }
 
 bool comes_true(const std::function<bool()>& condition) {
-  for (int i = 0; i < 500; ++i) {
-    if (condition()) return true;
-    std::this_thread::sleep_for(10ms);
-  }
-  return false;
+  return loadcore::test::comes_true(condition, 5s);
 }
 
 }  // namespace

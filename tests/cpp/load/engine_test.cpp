@@ -6,10 +6,10 @@
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
-#include <functional>
 #include <string>
 #include <thread>
 
+#include "../comes_true.hpp"
 #include "../scripted_server.hpp"
 #include "loadcore/histogram/encoding.hpp"
 
@@ -21,6 +21,7 @@ using load::Outcome;
 using load::Phase;
 using load::Plan;
 using load::Report;
+using test::comes_true;
 using test::ScriptedServer;
 using namespace std::chrono_literals;
 
@@ -46,17 +47,6 @@ Report run(Plan plan) {
   Engine engine(std::move(plan));
   engine.start();
   return finished(engine);
-}
-
-/// Waits for it, at most as long as the busiest machine takes; false where it does not come true.
-/// For any thread, which Boost.Test's own checks are not.
-bool comes_true(const std::function<bool()>& condition) {
-  const auto end = std::chrono::steady_clock::now() + 20s;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() >= end) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  return true;
 }
 
 void check_rows(const Report& report) {
